@@ -1,0 +1,134 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include "base/error.h"
+
+namespace nibble {
+
+namespace {
+
+std::string last_error() { return std::strerror(errno); }
+
+void write_all(int fd, const std::byte* data, size_t size, const std::filesystem::path& path) {
+  while (size > 0) {
+    const ssize_t written = ::write(fd, data, size);
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail("cannot write {}: {}", path.string(), last_error());
+    }
+    data += written;
+    size -= size_t(written);
+  }
+}
+
+/// A part of a mapping widened or narrowed to whole pages.
+std::span<std::byte> whole_pages(std::span<const std::byte> part, bool inside) {
+  const auto page = uintptr_t(::sysconf(_SC_PAGESIZE));
+  auto begin = reinterpret_cast<uintptr_t>(part.data());
+  auto end = begin + part.size();
+  begin = inside ? (begin + page - 1) / page * page : begin / page * page;
+  if (inside) end = end / page * page;
+  if (end <= begin) return {};
+  return {reinterpret_cast<std::byte*>(begin), end - begin};
+}
+
+}  // namespace
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) fail("cannot open {}: {}", path.string(), last_error());
+  struct stat status {};
+  const bool regular = ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
+  if (!regular || status.st_size == 0) {
+    ::close(fd);
+    fail("{} is {}", path.string(), regular ? "empty" : "not a regular file");
+  }
+  size_ = size_t(status.st_size);
+  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, fd, 0);
+  const int map_error = errno;
+  ::close(fd);
+  if (mapped == MAP_FAILED) fail("cannot map {}: {}", path.string(), std::strerror(map_error));
+  data_ = static_cast<const std::byte*>(mapped);
+}
+
+MappedFile::~MappedFile() { ::munmap(const_cast<std::byte*>(data_), size_); }
+
+void MappedFile::will_need(std::span<const std::byte> part) const {
+  const auto pages = whole_pages(part, false);
+  if (!pages.empty()) ::madvise(pages.data(), pages.size(), MADV_WILLNEED);
+}
+
+void MappedFile::release(std::span<const std::byte> part) const {
+  const auto pages = whole_pages(part, true);
+  if (!pages.empty()) ::madvise(pages.data(), pages.size(), MADV_DONTNEED);
+}
+
+OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
+  temporary_ = path_;
+  temporary_ += fmt::format(".{}.partial", ::getpid());
+  fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (fd_ < 0) fail("cannot write {}: {}", path_.string(), last_error());
+}
+
+OutputFile::~OutputFile() {
+  if (fd_ >= 0) {
+    ::close(fd_);
+    ::unlink(temporary_.c_str());
+  }
+}
+
+void OutputFile::write(std::span<const std::byte> bytes) {
+  write_all(fd_, bytes.data(), bytes.size(), path_);
+  position_ += bytes.size();
+}
+
+void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+
+void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), off_t(offset));
+    if (written < 0) {
+      if (errno == EINTR) continue;
+      fail("cannot write {}: {}", path_.string(), last_error());
+    }
+    bytes = bytes.subspan(size_t(written));
+    offset += uint64_t(written);
+  }
+}
+
+void OutputFile::commit() {
+  const int fd = fd_;
+  if (::fsync(fd) != 0 && errno != EINVAL) fail("cannot write {}: {}", path_.string(), last_error());
+  fd_ = -1;
+  ::close(fd);
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    const std::string why = last_error();
+    ::unlink(temporary_.c_str());
+    fail("cannot rename {} to {}: {}", temporary_.string(), path_.string(), why);
+  }
+}
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  if (!stream || std::filesystem::is_directory(path)) {
+    fail("cannot open {}: {}", path.string(), stream ? "it is a directory" : last_error());
+  }
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void write_file(const std::filesystem::path& path, std::string_view content) {
+  OutputFile file(path);
+  file.write(content);
+  file.commit();
+}
+
+}  // namespace nibble

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace nibble {
+
+/// A whole file mapped read-only into memory. Pages are read from disk when touched.
+class MappedFile {
+ public:
+  /// Throws Error naming the path when it cannot be opened, is not a regular file, or is empty.
+  explicit MappedFile(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+  /// Tells the kernel that a part will be read soon, front to back.
+  void will_need(std::span<const std::byte> part) const;
+  /// Gives the pages of a part back: they stay in the page cache, but leave the resident size.
+  void release(std::span<const std::byte> part) const;
+
+ private:
+  std::filesystem::path path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// A file written beside its target and renamed to it by commit(); without commit() nothing is left.
+class OutputFile {
+ public:
+  explicit OutputFile(const std::filesystem::path& path);
+  ~OutputFile();
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+
+  /// Appends. Throws Error naming the path and the cause, such as a full disk.
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  /// Overwrites bytes that were already written, for tables whose content is known at the end.
+  void write_at(uint64_t offset, std::span<const std::byte> bytes);
+  uint64_t position() const { return position_; }
+  /// Flushes to disk and renames to the target.
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int fd_ = -1;
+  uint64_t position_ = 0;
+};
+
+/// The whole content of a file. Throws Error naming the path.
+std::string read_file(const std::filesystem::path& path);
+
+/// Writes the whole content through OutputFile.
+void write_file(const std::filesystem::path& path, std::string_view content);
+
+}  // namespace nibble

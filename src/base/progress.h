@@ -1,0 +1,38 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+#include <string>
+
+namespace nibble {
+
+/// Progress of long work on stderr: a bar with rate and time left on a terminal, a plain line every
+/// few seconds elsewhere, nothing when quiet. Safe to call from several threads.
+class Progress {
+ public:
+  /// `unit` is what is counted, such as "tokens"; "bytes" prints MB.
+  Progress(std::string title, uint64_t total, std::string unit);
+  ~Progress();
+  Progress(const Progress&) = delete;
+  Progress& operator=(const Progress&) = delete;
+
+  void add(uint64_t amount, const std::string& note = {});
+  /// Prints the last state and ends the line. The destructor calls it.
+  void finish();
+
+  /// --quiet: nothing is printed by any Progress from now on.
+  static void set_quiet(bool quiet);
+  static bool quiet();
+
+ private:
+  void print(bool last);
+
+  std::string title_, unit_, note_;
+  uint64_t total_, done_ = 0;
+  std::chrono::steady_clock::time_point start_, printed_;
+  bool terminal_, finished_ = false;
+  std::mutex mutex_;
+};
+
+}  // namespace nibble

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "runtime/kv_cache.h"
+#include "runtime/model.h"
+
+namespace nibble {
+
+/// One token of a batch.
+struct BatchToken {
+  int32_t id = 0;
+  uint32_t sequence = 0;     ///< which sequence of the cache it extends
+  bool wants_logits = false;
+};
+
+/// Runs batches of tokens through a model. Tokens of one sequence stand in order; several sequences may
+/// share a batch, and none changes the results of another.
+class Forward {
+ public:
+  Forward(std::shared_ptr<const Model> model, ThreadPool& pool);
+  ~Forward();
+
+  /// Appends the tokens to their sequences in the cache and returns the logits [n_wanted, vocab] of the
+  /// tokens that want them, in batch order; valid until the next call. Throws Error when a token id is
+  /// out of range, or a sequence would pass the cache's capacity or the model's context length: the
+  /// message gives the counts and the flag that changes them. The cache is unchanged then.
+  std::span<const float> run(std::span<const BatchToken> batch, KvCache& cache);
+
+  const Model& model() const { return *model_; }
+  /// Tokens of a batch that are computed at once; longer batches are cut into such slices.
+  static constexpr size_t kMaxSlice = 512;
+
+ private:
+  struct Scratch;
+  std::shared_ptr<const Model> model_;
+  ThreadPool& pool_;
+  std::unique_ptr<Scratch> scratch_;
+};
+
+}  // namespace nibble
