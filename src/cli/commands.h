@@ -1,0 +1,39 @@
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace nibble {
+
+/// What every command takes.
+struct CommonOptions {
+  int threads = 0;     ///< 0: one per physical core
+  bool quiet = false;  ///< no progress
+};
+
+/// Adds a command with --threads and --quiet. The action runs after parsing; it throws Error
+/// (exit 1) or UsageError (exit 2).
+template <typename Action>
+CLI::App* add_command(CLI::App& app, const std::string& name, const std::string& description,
+                      CommonOptions& common, Action action) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->add_option("--threads", common.threads, "Threads to use; default: one per physical core")
+      ->check(CLI::Range(1, 1024));
+  command->add_flag("--quiet", common.quiet, "Print no progress");
+  command->callback(action);
+  return command;
+}
+
+// One file each, named after the command. Options live in a static or shared structure of that file.
+void add_inspect(CLI::App& app);
+void add_tokenize(CLI::App& app);
+void add_logits(CLI::App& app);
+void add_quantize(CLI::App& app);
+void add_eval(CLI::App& app);
+void add_compare(CLI::App& app);
+void add_bench(CLI::App& app);
+void add_generate(CLI::App& app);
+void add_chat(CLI::App& app);
+void add_synth(CLI::App& app);
+
+}  // namespace nibble

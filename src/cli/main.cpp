@@ -1,0 +1,49 @@
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <string>
+
+#include "base/error.h"
+#include "cli/commands.h"
+
+namespace {
+
+constexpr int kFailed = 1, kWrongUsage = 2;
+
+/// Errors are one line: whatever a message quotes from a file must not break it.
+int report(const std::string& message, int status) {
+  std::string line = message;
+  std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  fmt::print(stderr, "nibble: {}\n", line);
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("nibble: large language models, small and fast on the machine you own");
+  app.name("nibble");
+  app.set_version_flag("--version", std::string("nibble ") + NIBBLE_VERSION);
+  app.require_subcommand(1);
+  // In the order in which a user meets them.
+  // nibble::add_inspect(app);
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return app.exit(error);
+    std::string command = "nibble";
+    for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
+    return report(fmt::format("{} (see '{} --help')", error.what(), command), kWrongUsage);
+  } catch (const nibble::UsageError& error) {
+    return report(error.what(), kWrongUsage);
+  } catch (const std::bad_alloc&) {
+    return report("out of memory: use a smaller model or a shorter --context", kFailed);
+  } catch (const std::exception& error) {
+    return report(error.what(), kFailed);
+  }
+  return 0;
+}
