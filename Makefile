@@ -1,0 +1,72 @@
+# nibble's front door: every target does all of its own set-up on a fresh Debian 12 machine.
+#
+#   make demo    build, get a real model, quantize it three ways, chat, score, compare (a sample of ARC)
+#   make table   the same with every question
+#   make test    build and pass all tests
+#   make help    the other targets
+
+BUILD   := build/release
+NIBBLE  := $(BUILD)/nibble
+VENV    := build/venv
+MODELS  := build/models
+DEMO    ?= nibble-demo
+ARC     ?=
+PRESET  ?= asan
+
+.PHONY: demo table build test unit sanitize interop peers lint format format-check clean help
+
+demo: build
+	tools/demo.sh --nibble $(NIBBLE) --models $(MODELS) --out $(DEMO) $(if $(ARC),--arc $(ARC)) --limit 300
+
+table: build
+	tools/demo.sh --nibble $(NIBBLE) --models $(MODELS) --out $(DEMO) $(if $(ARC),--arc $(ARC))
+
+build:
+	@mkdir -p build
+	@tools/install_packages.sh build
+	@cmake --preset release -DNIBBLE_BUILD_TESTS=OFF > build/configure.log 2>&1 || { cat build/configure.log; exit 1; }
+	@cmake --build --preset release --target nibble
+
+test:
+	@tools/install_packages.sh build test
+	@mkdir -p build
+	cmake --preset release -DNIBBLE_BUILD_TESTS=ON
+	cmake --build --preset release
+	tools/venv.sh $(VENV) tests/requirements.txt
+	ctest --preset release -j 2 -LE slow
+	$(VENV)/bin/python -m pytest -q tests
+
+unit:
+	@tools/install_packages.sh build test
+	cmake --preset release -DNIBBLE_BUILD_TESTS=ON
+	cmake --build --preset release
+	ctest --preset release -j 2
+
+sanitize:
+	@tools/install_packages.sh build test
+	cmake --preset $(PRESET)
+	cmake --build --preset $(PRESET)
+	ctest --preset $(PRESET) -j 2 -L unit
+
+lint: format-check
+	@tools/install_packages.sh build test lint
+	cmake --preset debug
+	tools/tidy.sh build/debug
+
+format:
+	git ls-files '*.cpp' '*.h' '*.inc' | xargs clang-format -i
+
+format-check:
+	git ls-files '*.cpp' '*.h' '*.inc' | xargs clang-format --dry-run -Werror
+	python3 tools/check_includes.py
+
+clean:
+	rm -rf build
+
+help:
+	@sed -n 's/^#   //p' Makefile
+	@echo 'make unit          the C++ tests alone'
+	@echo 'make sanitize PRESET=asan|tsan   the C++ tests under sanitizers'
+	@echo 'make interop       files written by nibble in llama.cpp (llama-cpp-python), and back'
+	@echo 'make lint          clang-format, include rules, clang-tidy'
+	@echo 'make format        rewrite the sources with clang-format'
