@@ -21,8 +21,8 @@ namespace nibble {
 struct GgufArray;
 
 /// A metadata value with the type the file gives it.
-using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool, std::string,
-                               uint64_t, int64_t, double, GgufArray>;
+using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool,
+                               std::string, uint64_t, int64_t, double, GgufArray>;
 
 /// An array: all elements have one type. Nested arrays are refused, as no model uses them.
 struct GgufArray {
@@ -30,18 +30,30 @@ struct GgufArray {
                std::vector<uint32_t>, std::vector<int32_t>, std::vector<float>, std::vector<bool>,
                std::vector<std::string>, std::vector<uint64_t>, std::vector<int64_t>, std::vector<double>>
       values;
+
+  size_t size() const;
 };
+
+/// The type as messages give it: "a value of type uint32", "an array of 32000 string".
+std::string gguf_type_name(const GgufValue& value);
+
+inline constexpr uint64_t kGgufDefaultAlignment = 32;
 
 /// Key-value pairs in file order, with typed look-ups. Integers of any width and sign convert when the
 /// value fits; anything else throws Error naming the key, what it is and what was wanted.
 class GgufMetadata {
  public:
+  GgufMetadata() = default;
+  /// `file` stands at the beginning of the errors that look-ups throw.
+  explicit GgufMetadata(const std::string& file) : source_(file + ": ") {}
+
   void set(std::string key, GgufValue value);  ///< replaces or appends
   void erase(const std::string& key);
   const GgufValue* find(std::string_view key) const;
   bool contains(std::string_view key) const { return find(key) != nullptr; }
   const std::vector<std::pair<std::string, GgufValue>>& entries() const { return entries_; }
 
+  /// Nothing when the key is absent.
   std::optional<uint64_t> get_uint(std::string_view key) const;
   std::optional<int64_t> get_int(std::string_view key) const;
   std::optional<double> get_float(std::string_view key) const;
@@ -52,6 +64,7 @@ class GgufMetadata {
   std::optional<std::vector<int64_t>> get_ints(std::string_view key) const;
 
  private:
+  std::string source_;
   std::vector<std::pair<std::string, GgufValue>> entries_;
   std::map<std::string, size_t, std::less<>> index_;
 };
@@ -98,7 +111,9 @@ class GgufWriter {
 
  private:
   void pad();
+
   OutputFile file_;
+  uint64_t alignment_ = kGgufDefaultAlignment;
   std::vector<Tensor> tensors_;
   size_t current_ = 0;
   uint64_t written_in_current_ = 0;
