@@ -13,7 +13,7 @@ DEMO    ?= nibble-demo
 ARC     ?=
 PRESET  ?= asan
 
-.PHONY: demo table build test unit sanitize interop peers lint format format-check clean help
+.PHONY: demo table build test unit sanitize interop lint format format-check clean help
 
 demo: build
 	tools/demo.sh --nibble $(NIBBLE) --models $(MODELS) --out $(DEMO) $(if $(ARC),--arc $(ARC)) --limit 300
@@ -34,7 +34,7 @@ test:
 	cmake --build --preset release
 	tools/venv.sh $(VENV) tests/requirements.txt
 	ctest --preset release -j 2 -LE slow
-	$(VENV)/bin/python -m pytest -q tests
+	$(VENV)/bin/python -m pytest -q tests --ignore tests/interop
 
 unit:
 	@tools/install_packages.sh build test
@@ -70,3 +70,10 @@ help:
 	@echo 'make interop       files written by nibble in llama.cpp (llama-cpp-python), and back'
 	@echo 'make lint          clang-format, include rules, clang-tidy'
 	@echo 'make format        rewrite the sources with clang-format'
+
+interop: build
+	@tools/install_packages.sh build test
+	tools/venv.sh build/venv-interop tests/interop/requirements.txt
+	[ -x build/venv-download/bin/pip ] || python3 -m venv build/venv-download
+	NIBBLE_MODEL=$$(build/venv-download/bin/python tools/get_smollm2.py $(MODELS)) \
+	  build/venv-interop/bin/python -m pytest -q -rP tests/interop
