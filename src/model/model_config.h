@@ -38,10 +38,10 @@ struct ModelConfig {
   uint32_t sliding_window = 0;  ///< 0: full attention
   float norm_eps = 1e-5f;
   RopeConfig rope;
-  bool qkv_bias = false;        ///< Qwen 2
-  bool output_bias = false;     ///< bias on the attention's output (Llama with attention_bias)
-  bool qk_norm = false;         ///< Qwen 3
-  bool tied_embeddings = false; ///< the output matrix is the embedding
+  bool qkv_bias = false;         ///< Qwen 2
+  bool output_bias = false;      ///< bias on the attention's output (Llama with attention_bias)
+  bool qk_norm = false;          ///< Qwen 3
+  bool tied_embeddings = false;  ///< the output matrix is the embedding
 };
 
 }  // namespace nibble
