@@ -2,18 +2,20 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "base/cpu.h"
 #include "base/thread_pool.h"
+#include "kernels/aligned_buffer.h"
 #include "tensor/tensor_view.h"
 
 /// y = x W^T for weights of every format: what the runtime sees of the kernels.
 namespace nibble {
 
-struct KernelEntry;  // one row of the table in kernels/registry.h
+struct ActivationArgs;
+struct KernelEntry;
+enum class ActivationForm;
 
 /// Activations of a batch, [tokens, cols] float32, and their int8 form made on demand: products with
 /// several matrices (Q, K and V) quantize once. Owns its buffers, which are reused between calls.
@@ -25,38 +27,40 @@ class Activations {
   size_t tokens() const { return tokens_; }
   size_t cols() const { return cols_; }
 
-  /// Per token and group of 32 along cols: x ~ scale * q, q in [-127, 127]. sums[j] is the integer sum
-  /// of 16 q's, for formats with a minimum. cols that are no multiple of 32 are padded with zeros.
-  struct Int8 {
-    std::vector<int8_t> q;       ///< [tokens, padded_cols]
-    std::vector<float> scale;    ///< [tokens, padded_cols / 32]
-    std::vector<int16_t> sums;   ///< [tokens, padded_cols / 16]
-    size_t padded_cols = 0;
-  };
-  const Int8& int8(ThreadPool& pool);
+  /// The form a kernel asks for. Int8: per token and group of 32 along cols, x ~ scale * q with q in
+  /// [-127, 127] and scale = max|x| / 127; cols that are no multiple of 32 are padded with zeros.
+  ActivationArgs form(ActivationForm form, ThreadPool& pool);
 
  private:
+  void quantize(ThreadPool& pool);
+  void widen(ThreadPool& pool);
+
   const float* x_ = nullptr;
-  size_t tokens_ = 0, cols_ = 0;
-  Int8 int8_;
-  bool int8_valid_ = false;
+  size_t tokens_ = 0, cols_ = 0, padded_cols_ = 0;
+  bool quantized_ = false, widened_ = false;
+  std::vector<int8_t> q_;                 // [tokens, padded_cols]
+  std::vector<int16_t> q16_;              // [tokens, padded_cols], in the order of ActivationArgs::q16
+  std::vector<float> scale_;              // [tokens, padded_cols / 32]
+  std::vector<int32_t> sums32_, sums16_;  // [tokens, padded_cols / 32], [tokens, padded_cols / 16]
 };
 
-/// A weight matrix [rows, cols] ready for its kernel. Refers to the mapped bytes where the kernel reads
-/// the file's layout, owns packed bytes where it does not.
+/// A weight matrix [rows, cols] ready for its kernel: packed bytes of its own where the kernel wants the
+/// rows interleaved, the mapped bytes where it reads the file's layout.
 class Linear {
  public:
   Linear() = default;
-  /// Picks the best kernel of the selected instruction set and packs the weights for it.
-  /// The tensor's bytes must outlive the object.
+  /// Picks the best kernel of the selected instruction set and packs the weights for it. The tensor's
+  /// bytes must outlive the object (row() reads them); its pages may be given back to the system.
   static Linear pack(const TensorView& weights, ThreadPool& pool);
+  /// The same with a kernel of the caller's choice, for tests and benchmarks.
+  static Linear pack(const TensorView& weights, const KernelEntry& kernel, ThreadPool& pool);
 
   size_t rows() const { return rows_; }
   size_t cols() const { return cols_; }
-  DType dtype() const { return dtype_; }
+  DType dtype() const { return view_.dtype; }
   std::string_view kernel_name() const;
   /// Bytes held beside the mapped file.
-  size_t owned_bytes() const { return owned_.size(); }
+  size_t owned_bytes() const { return packed_.size(); }
 
   /// y[token * y_stride + row] = sum over col of W[row, col] * x[token, col]. Results of a token do not
   /// depend on the number of threads nor on the other tokens of the batch.
@@ -67,10 +71,9 @@ class Linear {
 
  private:
   size_t rows_ = 0, cols_ = 0;
-  DType dtype_ = DType::F32;
   const KernelEntry* kernel_ = nullptr;
   TensorView view_;
-  std::vector<std::byte> owned_;
+  AlignedBuffer packed_;
 };
 
 }  // namespace nibble

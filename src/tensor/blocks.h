@@ -101,7 +101,8 @@ struct BlockQ6_K {
 };
 
 /// The 16 values of IQ4_NL and IQ4_XS.
-inline constexpr int8_t kIQ4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+inline constexpr int8_t kIQ4Values[16] = {-127, -104, -83, -65, -49, -35, -22, -10,
+                                          1,    13,   25,  38,  53,  69,  89,  113};
 
 /// x[j] = h(d) * kIQ4Values[q[j]]; nibbles as Q4_0.
 struct BlockIQ4_NL {
@@ -132,16 +133,27 @@ struct BlockMXFP4 {
 };
 
 /// NormalFloat4's 16 values (QLoRA, appendix E), as bitsandbytes has them.
-inline constexpr float kNF4Values[16] = {
-    -1.0f, -0.6961928009986877f, -0.5250730514526367f, -0.39491748809814453f, -0.28444138169288635f,
-    -0.18477343022823334f, -0.09105003625154495f, 0.0f, 0.07958029955625534f, 0.16093020141124725f,
-    0.24611230194568634f, 0.33791524171829224f, 0.44070982933044434f, 0.5626170039176941f,
-    0.7229568362236023f, 1.0f};
+inline constexpr float kNF4Values[16] = {-1.0f,
+                                         -0.6961928009986877f,
+                                         -0.5250730514526367f,
+                                         -0.39491748809814453f,
+                                         -0.28444138169288635f,
+                                         -0.18477343022823334f,
+                                         -0.09105003625154495f,
+                                         0.0f,
+                                         0.07958029955625534f,
+                                         0.16093020141124725f,
+                                         0.24611230194568634f,
+                                         0.33791524171829224f,
+                                         0.44070982933044434f,
+                                         0.5626170039176941f,
+                                         0.7229568362236023f,
+                                         1.0f};
 
 /// bitsandbytes' FP4 values, scaled to [-1, 1].
-inline constexpr float kFP4Values[16] = {0.0f,  0.0052083333f,  0.6666666667f,  1.0f,  0.3333333333f,  0.5f,
-                                         0.1666666667f,  0.25f,  0.0f, -0.0052083333f, -0.6666666667f, -1.0f,
-                                         -0.3333333333f, -0.5f, -0.1666666667f, -0.25f};
+inline constexpr float kFP4Values[16] = {
+    0.0f, 0.0052083333f,  0.6666666667f,  1.0f,  0.3333333333f,  0.5f,  0.1666666667f,  0.25f,
+    0.0f, -0.0052083333f, -0.6666666667f, -1.0f, -0.3333333333f, -0.5f, -0.1666666667f, -0.25f};
 
 /// NF4 and FP4 without double quantization: x[j] = d * values[q[j]]; byte j holds q[j] low and
 /// q[j + 32] high. Also what NF4_DQ and FP4_DQ are unpacked to for the kernels.

@@ -47,14 +47,17 @@ constexpr std::array kInfos = {
 
 /// ggml's type numbers (ggml.h, enum ggml_type); empty names are numbers that were removed.
 constexpr std::array<std::string_view, 40> kGgmlNames = {
-    "F32",     "F16",    "Q4_0",  "Q4_1",   "Q4_2",   "Q4_3",   "Q5_0",     "Q5_1",     "Q8_0",     "Q8_1",
-    "Q2_K",    "Q3_K",   "Q4_K",  "Q5_K",   "Q6_K",   "Q8_K",   "IQ2_XXS",  "IQ2_XS",   "IQ3_XXS",  "IQ1_S",
-    "IQ4_NL",  "IQ3_S",  "IQ2_S", "IQ4_XS", "I8",     "I16",    "I32",      "I64",      "F64",      "IQ1_M",
-    "BF16",    "Q4_0_4_4", "Q4_0_4_8", "Q4_0_8_8", "TQ1_0", "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"};
+    "F32",      "F16",      "Q4_0",    "Q4_1",  "Q4_2",       "Q4_3",       "Q5_0",       "Q5_1",
+    "Q8_0",     "Q8_1",     "Q2_K",    "Q3_K",  "Q4_K",       "Q5_K",       "Q6_K",       "Q8_K",
+    "IQ2_XXS",  "IQ2_XS",   "IQ3_XXS", "IQ1_S", "IQ4_NL",     "IQ3_S",      "IQ2_S",      "IQ4_XS",
+    "I8",       "I16",      "I32",     "I64",   "F64",        "IQ1_M",      "BF16",       "Q4_0_4_4",
+    "Q4_0_4_8", "Q4_0_8_8", "TQ1_0",   "TQ2_0", "IQ4_NL_4_4", "IQ4_NL_4_8", "IQ4_NL_8_8", "MXFP4"};
 
 }  // namespace
 
-std::span<const DTypeInfo> all_dtypes() { return kInfos; }
+std::span<const DTypeInfo> all_dtypes() {
+  return kInfos;
+}
 
 const DTypeInfo& dtype_info(DType dtype) {
   for (const DTypeInfo& info : kInfos) {
@@ -92,16 +95,20 @@ std::optional<uint64_t> tensor_bytes(DType dtype, uint64_t rows, uint64_t cols) 
   const auto body = checked_mul(*elements / info.block_elements, info.block_bytes);
   if (!body) return std::nullopt;
   switch (info.layout) {
-    case Layout::blocks: return body;
-    case Layout::rows: return checked_add(*body, rows * kInt8RowHeaderBytes);
-    case Layout::planes: return double_quantized_bytes(*elements);
+    case Layout::blocks:
+      return body;
+    case Layout::rows:
+      return checked_add(*body, rows * kInt8RowHeaderBytes);
+    case Layout::planes:
+      return double_quantized_bytes(*elements);
   }
   return std::nullopt;
 }
 
 uint64_t row_bytes(DType dtype, uint64_t cols) {
   const DTypeInfo& info = dtype_info(dtype);
-  return cols / info.block_elements * info.block_bytes + (info.layout == Layout::rows ? kInt8RowHeaderBytes : 0);
+  return cols / info.block_elements * info.block_bytes +
+         (info.layout == Layout::rows ? kInt8RowHeaderBytes : 0);
 }
 
 }  // namespace nibble

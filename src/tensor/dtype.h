@@ -26,15 +26,15 @@ enum class DType : uint32_t {
   IQ4_XS = 23,
   BF16 = 30,
   MXFP4 = 39,
-  NF4 = 1000,        ///< QLoRA's NormalFloat4, blocks of 64 with a float32 scale
-  NF4_DQ = 1001,     ///< the same with double quantization; planes over the whole tensor
-  FP4 = 1002,        ///< bitsandbytes' FP4 (E2M1), blocks of 64 with a float32 scale
-  FP4_DQ = 1003,     ///< the same with double quantization; planes over the whole tensor
-  INT8 = 1004,       ///< int8, one float32 scale per output channel (row)
-  INT4_G64 = 1010,   ///< symmetric int4, groups of 64 (groups of 32 are Q4_0)
-  INT4_G128 = 1011,  ///< symmetric int4, groups of 128
-  UINT4_G64 = 1012,  ///< asymmetric int4, groups of 64 (groups of 32 are Q4_1)
-  UINT4_G128 = 1013, ///< asymmetric int4, groups of 128
+  NF4 = 1000,         ///< QLoRA's NormalFloat4, blocks of 64 with a float32 scale
+  NF4_DQ = 1001,      ///< the same with double quantization; planes over the whole tensor
+  FP4 = 1002,         ///< bitsandbytes' FP4 (E2M1), blocks of 64 with a float32 scale
+  FP4_DQ = 1003,      ///< the same with double quantization; planes over the whole tensor
+  INT8 = 1004,        ///< int8, one float32 scale per output channel (row)
+  INT4_G64 = 1010,    ///< symmetric int4, groups of 64 (groups of 32 are Q4_0)
+  INT4_G128 = 1011,   ///< symmetric int4, groups of 128
+  UINT4_G64 = 1012,   ///< asymmetric int4, groups of 64 (groups of 32 are Q4_1)
+  UINT4_G128 = 1013,  ///< asymmetric int4, groups of 128
 };
 
 /// How the bytes of a tensor are laid out.
@@ -56,7 +56,9 @@ struct DTypeInfo {
 /// Every supported type, in the order of the enumeration.
 std::span<const DTypeInfo> all_dtypes();
 const DTypeInfo& dtype_info(DType dtype);
-inline std::string_view dtype_name(DType dtype) { return dtype_info(dtype).name; }
+inline std::string_view dtype_name(DType dtype) {
+  return dtype_info(dtype).name;
+}
 
 /// The type with this name, in any case: "q4_0", "Q4_K", "nf4_dq".
 std::optional<DType> dtype_from_name(std::string_view name);

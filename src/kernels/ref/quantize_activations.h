@@ -1,0 +1,9 @@
+#pragma once
+
+#include "kernels/quantize_activations.h"
+
+namespace nibble {
+
+void reference_quantize_activations(const float* x, size_t cols, const QuantizedToken& out);
+
+}  // namespace nibble

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "base/cpu.h"
+#include "kernels/matmul_args.h"
+#include "tensor/tensor_view.h"
+
+/// The table of matrix kernels: dispatch, tests and benchmarks read it, so that what is tested and
+/// measured is what runs. CONTRIBUTING.md tells how to add a row.
+namespace nibble {
+
+/// What a kernel multiplies the weights with.
+enum class ActivationForm {
+  f32,    ///< the activations as they are
+  int8,   ///< quantized per token and group of 32
+  int16,  ///< the same values widened, for kernels that multiply 16-bit pairs
+};
+
+/// How a kernel wants its weights: null functions mean that it reads the file's bytes.
+struct Packing {
+  /// Bytes of the packed matrix.
+  size_t (*bytes)(size_t rows, size_t cols);
+  /// Packs panels [begin, end) of kPanelRows rows; `out` is the beginning of the packed matrix.
+  void (*pack)(const TensorView& weights, size_t begin, size_t end, std::byte* out);
+};
+
+struct KernelEntry {
+  std::string_view name;
+  DType dtype;
+  ActivationForm activations;
+  Isa isa;
+  size_t tile_rows, tile_tokens;  ///< outputs kept in registers
+  Packing packing;
+  MatmulFunction run;
+};
+
+/// Every kernel, for each type the best instruction set first and the reference last.
+std::span<const KernelEntry> kernel_table();
+
+/// The first row for this type that runs on `isa`, the widest instruction set allowed.
+const KernelEntry& select_kernel(DType dtype, Isa isa);
+
+}  // namespace nibble
