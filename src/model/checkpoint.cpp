@@ -86,7 +86,7 @@ void Checkpoint::release(const TensorView& tensor) const {
     }
   };
   if (gguf_ && gguf_->mapping()) release_from(*gguf_->mapping());
-  for (const auto& file : files_) release_from(*file);
+  for (const auto& file : safetensors_) release_from(*file->mapping());
 }
 
 CheckpointReader::CheckpointReader(const std::filesystem::path& path, NameInFile name_in_file)

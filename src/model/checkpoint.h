@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "formats/gguf.h"
+#include "formats/safetensors.h"
 #include "model/model_config.h"
 #include "tensor/tensor_view.h"
 
@@ -45,7 +46,7 @@ class Checkpoint {
   std::vector<TensorView> tensors_;
   std::map<std::string, size_t> index_;
   std::shared_ptr<GgufFile> gguf_;
-  std::vector<std::shared_ptr<MappedFile>> files_;
+  std::vector<std::shared_ptr<SafetensorsFile>> safetensors_;
 };
 
 }  // namespace nibble
