@@ -11,15 +11,18 @@
 
 namespace nibble {
 
+struct TokenPlace;
+
 /// One token of a batch.
 struct BatchToken {
   int32_t id = 0;
-  uint32_t sequence = 0;     ///< which sequence of the cache it extends
+  uint32_t sequence = 0;  ///< which sequence of the cache it extends
   bool wants_logits = false;
 };
 
 /// Runs batches of tokens through a model. Tokens of one sequence stand in order; several sequences may
-/// share a batch, and none changes the results of another.
+/// share a batch, and none changes the results of another. Bit for bit the same: a sequence in one call or
+/// in many (but see Rope for dynamic NTK scaling), alone or in company, with any number of threads.
 class Forward {
  public:
   Forward(std::shared_ptr<const Model> model, ThreadPool& pool);
@@ -37,6 +40,13 @@ class Forward {
 
  private:
   struct Scratch;
+
+  /// Fills scratch with the places of the tokens, or throws Error.
+  void place(std::span<const BatchToken> batch, const KvCache& cache);
+  void run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places, KvCache& cache);
+  /// Appends the logits of the slice's tokens that want them to scratch.
+  void compute_logits(std::span<const BatchToken> batch);
+
   std::shared_ptr<const Model> model_;
   ThreadPool& pool_;
   std::unique_ptr<Scratch> scratch_;

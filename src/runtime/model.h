@@ -14,31 +14,39 @@ struct LayerWeights {
   std::vector<float> attention_norm;  // [hidden]
   Linear q, k, v;                     // [n_heads * head_dim, hidden], [n_kv_heads * head_dim, hidden] twice
   std::vector<float> q_bias, k_bias, v_bias, output_bias;  // empty when the architecture has none
-  std::vector<float> q_norm, k_norm;  // [head_dim], empty when the architecture has none
-  Linear attention_output;            // [hidden, n_heads * head_dim]
-  std::vector<float> ffn_norm;        // [hidden]
-  Linear gate, up;                    // [ffn, hidden]
-  Linear down;                        // [hidden, ffn]
+  std::vector<float> q_norm, k_norm;                       // [head_dim], empty when the architecture has none
+  Linear attention_output;                                 // [hidden, n_heads * head_dim]
+  std::vector<float> ffn_norm;                             // [hidden]
+  Linear gate, up;                                         // [ffn, hidden]
+  Linear down;                                             // [hidden, ffn]
 };
 
 /// A model whose weights are packed and ready to run. Immutable, so sessions share it.
 class Model {
  public:
+  /// Packs every matrix for its kernel and gives the pages of what was copied back to the system. The
+  /// checkpoint has checked names and shapes.
   static std::shared_ptr<const Model> load(std::shared_ptr<const Checkpoint> checkpoint, ThreadPool& pool);
 
   const ModelConfig& config() const { return checkpoint_->config(); }
   const Checkpoint& checkpoint() const { return *checkpoint_; }
-  /// Bytes of weights in memory: mapped ones that are read and packed ones that are owned.
-  uint64_t weight_bytes() const;
+  /// Bytes of weights that running the model reads: mapped ones, and packed ones that are owned.
+  uint64_t weight_bytes() const { return weight_bytes_; }
 
-  Linear embedding;                // [vocab, hidden]
-  std::vector<LayerWeights> layers;
-  std::vector<float> output_norm;  // [hidden]
-  const Linear& output() const { return config().tied_embeddings ? embedding : output_; }  // [vocab, hidden]
+  /// The row [hidden] of the embedding [vocab, hidden] for a token, read from the file.
+  void embed(size_t token, float* out) const;
+  const std::vector<LayerWeights>& layers() const { return layers_; }
+  const std::vector<float>& output_norm() const { return output_norm_; }  // [hidden]
+  const Linear& output() const { return output_; }  // [vocab, hidden]; the embedding when they are tied
 
  private:
+  friend class ModelLoader;
   std::shared_ptr<const Checkpoint> checkpoint_;
+  const TensorView* embedding_ = nullptr;
+  std::vector<LayerWeights> layers_;
+  std::vector<float> output_norm_;
   Linear output_;
+  uint64_t weight_bytes_ = 0;
 };
 
 }  // namespace nibble

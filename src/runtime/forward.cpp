@@ -1,0 +1,112 @@
+#include "runtime/forward.h"
+
+#include <algorithm>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.h"
+#include "runtime/attention.h"
+#include "runtime/layer.h"
+#include "runtime/rope.h"
+#include "runtime/slice.h"
+
+namespace nibble {
+
+struct Forward::Scratch {
+  explicit Scratch(const ModelConfig& config) : rope(config), attention(config) {}
+
+  Rope rope;
+  Attention attention;
+  Slice slice;
+  Buffers buffers;
+  std::vector<uint32_t> lengths;   // [sequences of the cache], after the batch
+  std::vector<TokenPlace> places;  // [tokens of the batch]
+  std::vector<float> last;         // [tokens of a slice that want logits, hidden]
+  std::vector<float> logits;       // [tokens of the batch that want logits, vocab]
+  size_t n_logits = 0;             // rows of logits that are computed
+};
+
+Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool)
+    : model_(std::move(model)), pool_(pool), scratch_(std::make_unique<Scratch>(model_->config())) {}
+
+Forward::~Forward() = default;
+
+void Forward::place(std::span<const BatchToken> batch, const KvCache& cache) {
+  const ModelConfig& config = model_->config();
+  Scratch& s = *scratch_;
+  s.lengths.resize(cache.sequences());
+  for (uint32_t i = 0; i < cache.sequences(); ++i) s.lengths[i] = cache.length(i);
+  s.places.clear();
+  for (size_t i = 0; i < batch.size(); ++i) {
+    const BatchToken& token = batch[i];
+    if (token.sequence >= cache.sequences())
+      throw std::logic_error("batch token of a sequence that is not in the cache");
+    if (token.id < 0 || uint32_t(token.id) >= config.vocab) {
+      fail("token {} at index {} is outside the model's vocabulary of {} tokens", token.id, i, config.vocab);
+    }
+    s.places.push_back({token.sequence, s.lengths[token.sequence]++, 0});
+  }
+  for (TokenPlace& place : s.places) {
+    place.final_length = s.lengths[place.sequence];
+    if (place.final_length > config.context_length) {
+      fail("{} tokens do not fit this model's context of {}: shorten the prompt, or ask for fewer new tokens",
+           place.final_length, config.context_length);
+    }
+    if (place.final_length > cache.capacity()) {
+      fail("{} tokens do not fit the context of {}: raise --context, or shorten the prompt",
+           place.final_length, cache.capacity());
+    }
+  }
+}
+
+std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& cache) {
+  Scratch& s = *scratch_;
+  place(batch, cache);
+  const size_t vocab = model_->config().vocab;
+  const size_t wanted =
+      size_t(std::count_if(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; }));
+  if (s.logits.size() < wanted * vocab) s.logits.resize(wanted * vocab);
+  s.n_logits = 0;
+  const std::span<const TokenPlace> places = s.places;
+  for (size_t first = 0; first < batch.size(); first += kMaxSlice) {
+    const size_t tokens = std::min(kMaxSlice, batch.size() - first);
+    run_slice(batch.subspan(first, tokens), places.subspan(first, tokens), cache);
+  }
+  for (uint32_t i = 0; i < cache.sequences(); ++i) cache.set_length(i, s.lengths[i]);
+  return {s.logits.data(), wanted * vocab};
+}
+
+void Forward::run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places,
+                        KvCache& cache) {
+  const ModelConfig& config = model_->config();
+  Scratch& s = *scratch_;
+  s.slice.set(places, s.rope, s.attention.query_tokens(), pool_);
+  s.buffers.resize(config, batch.size());
+  pool_.parallel_for(batch.size(), rows_per_task(config.hidden), [&](size_t begin, size_t end) {
+    for (size_t t = begin; t < end; ++t) model_->embed(size_t(batch[t].id), &s.buffers.x[t * config.hidden]);
+  });
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    run_layer(*model_, layer, s.slice, s.rope, s.attention, cache, s.buffers, pool_);
+  }
+  compute_logits(batch);
+}
+
+void Forward::compute_logits(std::span<const BatchToken> batch) {
+  const ModelConfig& config = model_->config();
+  Scratch& s = *scratch_;
+  const size_t hidden = config.hidden;
+  s.last.clear();
+  for (size_t t = 0; t < batch.size(); ++t) {
+    const float* x = &s.buffers.x[t * hidden];
+    if (batch[t].wants_logits) s.last.insert(s.last.end(), x, x + hidden);
+  }
+  const size_t rows = s.last.size() / hidden;
+  if (rows == 0) return;
+  normalize(s.last.data(), model_->output_norm(), config.norm_eps, rows, s.last.data(), pool_);
+  s.buffers.activations.set(s.last.data(), rows, hidden);
+  model_->output().multiply(s.buffers.activations, s.logits.data() + s.n_logits * config.vocab, config.vocab,
+                            pool_);
+  s.n_logits += rows;
+}
+
+}  // namespace nibble
