@@ -1,0 +1,38 @@
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "calibrate/recipe.h"
+#include "formats/gguf.h"
+#include "model/checkpoint.h"
+
+namespace nibble {
+
+struct QuantizeSummary {
+  struct Tensor {
+    std::string name;
+    DType from, to;
+    bool fallback;  ///< its rows do not divide by the block of the type that the recipe gave it
+    uint64_t elements, bytes;
+  };
+  std::vector<Tensor> tensors;
+  uint64_t parameters = 0, file_bytes = 0;
+  double seconds = 0;
+  double bits_per_weight() const {
+    return parameters == 0 ? 0 : 8.0 * double(file_bytes) / double(parameters);
+  }
+};
+
+/// Writes a checkpoint with its tensors as the recipe says, round-to-nearest, as one GGUF file. Streams
+/// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization
+/// adds an eighth of its float32 size). `metadata` is what the file carries; the keys that describe the
+/// quantization are set here. Hugging Face checkpoints get GGUF's row order (model/).
+/// Throws Error naming the tensor and the row that holds a NaN or an infinity; the target appears only
+/// when complete.
+QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe, GgufMetadata metadata,
+                               const std::filesystem::path& output, ThreadPool& pool);
+
+}  // namespace nibble

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "model/model_config.h"
+#include "tensor/dtype.h"
+#include "tensor/tensor_view.h"
+
+namespace nibble {
+
+/// Which type each tensor of a model is written as.
+struct Recipe {
+  std::string name;    ///< as the user named it, upper case: "Q4_0", "Q4_K_M", "NF4_DQ"
+  DType weights;       ///< what most matrices become
+  bool mixed = false;  ///< one of llama.cpp's mixes, which spends more bits on the sensitive tensors
+  std::optional<DType> embedding;  ///< token_embd.weight; default: as the other weights
+  std::optional<DType> output;     ///< output.weight, or the embedding when it is tied to it;
+                                   ///< default: Q6_K for types of fewer bits
+  bool pure = false;               ///< every matrix becomes `weights`
+};
+
+/// What the command line says.
+struct RecipeRequest {
+  std::string type;           ///< "q4_0", "q4_k_m", "int4", "nf4", ...
+  uint32_t group = 0;         ///< int4: 32, 64 or 128 (default 128)
+  bool asymmetric = false;    ///< int4: with a minimum per group
+  bool double_quant = false;  ///< nf4, fp4
+};
+
+/// Throws Error that names what is unknown or contradictory and lists what there is.
+Recipe make_recipe(const RecipeRequest& request);
+
+/// Every spelling that make_recipe takes as a type.
+std::vector<std::string> recipe_names();
+
+struct RecipeChoice {
+  DType dtype;
+  bool fallback;  ///< the rows do not divide by the block of the type that the recipe names
+};
+
+/// The type of one tensor under the recipe, after the fallback for rows that do not divide by its block
+/// (quantize/fallback.h). Vectors (norms, biases, rope factors) stay F32.
+RecipeChoice recipe_choice(const Recipe& recipe, const ModelConfig& config, const TensorView& tensor);
+
+/// GGUF's general.file_type of a recipe; nothing for nibble's own types.
+std::optional<uint32_t> gguf_file_type(const Recipe& recipe);
+
+}  // namespace nibble
