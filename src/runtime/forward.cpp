@@ -12,6 +12,15 @@
 
 namespace nibble {
 
+namespace {
+
+size_t count_wanted(std::span<const BatchToken> batch) {
+  return size_t(
+      std::count_if(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; }));
+}
+
+}  // namespace
+
 struct Forward::Scratch {
   explicit Scratch(const ModelConfig& config) : rope(config), attention(config) {}
 
@@ -22,8 +31,7 @@ struct Forward::Scratch {
   std::vector<uint32_t> lengths;   // [sequences of the cache], after the batch
   std::vector<TokenPlace> places;  // [tokens of the batch]
   std::vector<float> last;         // [tokens of a slice that want logits, hidden]
-  std::vector<float> logits;       // [tokens of the batch that want logits, vocab]
-  size_t n_logits = 0;             // rows of logits that are computed
+  std::vector<float> logits;       // [tokens of the batch or slice that want logits, vocab]
 };
 
 Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool)
@@ -61,19 +69,38 @@ void Forward::place(std::span<const BatchToken> batch, const KvCache& cache) {
 
 std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& cache) {
   Scratch& s = *scratch_;
+  const size_t size = count_wanted(batch) * model_->config().vocab;
+  if (s.logits.size() < size) s.logits.resize(size);
+  float* out = s.logits.data();
+  run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
+    compute_logits(slice, out);
+    out += count_wanted(slice) * model_->config().vocab;
+  });
+  return {s.logits.data(), size};
+}
+
+void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
+                  const std::function<void(std::span<const float>)>& on_logits) {
+  Scratch& s = *scratch_;
+  run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
+    const size_t size = count_wanted(slice) * model_->config().vocab;
+    if (size == 0) return;
+    if (s.logits.size() < size) s.logits.resize(size);
+    compute_logits(slice, s.logits.data());
+    on_logits({s.logits.data(), size});
+  });
+}
+
+void Forward::run_slices(std::span<const BatchToken> batch, KvCache& cache,
+                         const std::function<void(std::span<const BatchToken>)>& after_slice) {
   place(batch, cache);
-  const size_t vocab = model_->config().vocab;
-  const size_t wanted =
-      size_t(std::count_if(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; }));
-  if (s.logits.size() < wanted * vocab) s.logits.resize(wanted * vocab);
-  s.n_logits = 0;
-  const std::span<const TokenPlace> places = s.places;
+  const std::span<const TokenPlace> places = scratch_->places;
   for (size_t first = 0; first < batch.size(); first += kMaxSlice) {
     const size_t tokens = std::min(kMaxSlice, batch.size() - first);
     run_slice(batch.subspan(first, tokens), places.subspan(first, tokens), cache);
+    after_slice(batch.subspan(first, tokens));
   }
-  for (uint32_t i = 0; i < cache.sequences(); ++i) cache.set_length(i, s.lengths[i]);
-  return {s.logits.data(), wanted * vocab};
+  for (uint32_t i = 0; i < cache.sequences(); ++i) cache.set_length(i, scratch_->lengths[i]);
 }
 
 void Forward::run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places,
@@ -88,25 +115,21 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     run_layer(*model_, layer, s.slice, s.rope, s.attention, cache, s.buffers, pool_);
   }
-  compute_logits(batch);
 }
 
-void Forward::compute_logits(std::span<const BatchToken> batch) {
+void Forward::compute_logits(std::span<const BatchToken> batch, float* out) {
   const ModelConfig& config = model_->config();
   Scratch& s = *scratch_;
-  const size_t hidden = config.hidden;
+  const size_t hidden = config.hidden, rows = count_wanted(batch);
+  if (rows == 0) return;
   s.last.clear();
   for (size_t t = 0; t < batch.size(); ++t) {
     const float* x = &s.buffers.x[t * hidden];
     if (batch[t].wants_logits) s.last.insert(s.last.end(), x, x + hidden);
   }
-  const size_t rows = s.last.size() / hidden;
-  if (rows == 0) return;
   normalize(s.last.data(), model_->output_norm(), config.norm_eps, rows, s.last.data(), pool_);
   s.buffers.activations.set(s.last.data(), rows, hidden);
-  model_->output().multiply(s.buffers.activations, s.logits.data() + s.n_logits * config.vocab, config.vocab,
-                            pool_);
-  s.n_logits += rows;
+  model_->output().multiply(s.buffers.activations, out, config.vocab, pool_);
 }
 
 }  // namespace nibble

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -33,6 +34,10 @@ class Forward {
   /// out of range, or a sequence would pass the cache's capacity or the model's context length: the
   /// message gives the counts and the flag that changes them. The cache is unchanged then.
   std::span<const float> run(std::span<const BatchToken> batch, KvCache& cache);
+  /// The same for logits that would not fit memory together: on_logits gets them [rows, vocab] slice by
+  /// slice, in batch order.
+  void run(std::span<const BatchToken> batch, KvCache& cache,
+           const std::function<void(std::span<const float> logits)>& on_logits);
 
   const Model& model() const { return *model_; }
   /// Tokens of a batch that are computed at once; longer batches are cut into such slices.
@@ -44,8 +49,10 @@ class Forward {
   /// Fills scratch with the places of the tokens, or throws Error.
   void place(std::span<const BatchToken> batch, const KvCache& cache);
   void run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places, KvCache& cache);
-  /// Appends the logits of the slice's tokens that want them to scratch.
-  void compute_logits(std::span<const BatchToken> batch);
+  void run_slices(std::span<const BatchToken> batch, KvCache& cache,
+                  const std::function<void(std::span<const BatchToken> slice)>& after_slice);
+  /// The logits of the slice's tokens that want them, [rows, vocab], into out.
+  void compute_logits(std::span<const BatchToken> batch, float* out);
 
   std::shared_ptr<const Model> model_;
   ThreadPool& pool_;
