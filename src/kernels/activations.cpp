@@ -1,10 +1,16 @@
 #include <algorithm>
 
 #include "kernels/linear.h"
-#include "kernels/quantize_activations.h"
 #include "kernels/registry.h"
 
 namespace nibble {
+
+namespace {
+
+/// Enough tokens to be worth waking a thread, few enough to share out.
+constexpr size_t kTokensPerTask = 4;
+
+}  // namespace
 
 void Activations::set(const float* x, size_t tokens, size_t cols) {
   x_ = x;

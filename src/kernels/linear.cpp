@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "kernels/packing.h"
 #include "kernels/registry.h"
 #include "tensor/dequantize.h"
 
@@ -9,14 +10,10 @@ namespace nibble {
 
 namespace {
 
-size_t panels(size_t rows) {
-  return (rows + kPanelRows - 1) / kPanelRows;
-}
-
 /// Panels a thread takes at a time: a few pieces per thread even out their speeds.
 size_t panels_per_task(size_t rows, int threads) {
   constexpr size_t kPiecesPerThread = 4;
-  return std::max<size_t>(1, panels(rows) / (size_t(threads) * kPiecesPerThread));
+  return std::max<size_t>(1, panel_count(rows) / (size_t(threads) * kPiecesPerThread));
 }
 
 /// Tokens whose activations fill about half of the second-level cache.
@@ -40,7 +37,7 @@ Linear Linear::pack(const TensorView& weights, const KernelEntry& kernel, Thread
   linear.kernel_ = &kernel;
   if (kernel.packing.pack != nullptr) {
     linear.packed_ = AlignedBuffer(kernel.packing.bytes(linear.rows_, linear.cols_));
-    pool.parallel_for(panels(linear.rows_), 1, [&](size_t begin, size_t end) {
+    pool.parallel_for(panel_count(linear.rows_), 1, [&](size_t begin, size_t end) {
       kernel.packing.pack(weights, begin, end, linear.packed_.data());
     });
   }
@@ -61,7 +58,7 @@ void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& poo
   args.y = y;
   args.y_stride = y_stride;
   args.token_block = token_block(cols_);
-  pool.parallel_for(panels(rows_), panels_per_task(rows_, pool.size()), [&](size_t begin, size_t end) {
+  pool.parallel_for(panel_count(rows_), panels_per_task(rows_, pool.size()), [&](size_t begin, size_t end) {
     alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
     MatmulArgs piece = args;
     piece.row_begin = begin * kPanelRows;

@@ -44,4 +44,7 @@ std::span<const KernelEntry> kernel_table();
 /// The first row for this type that runs on `isa`, the widest instruction set allowed.
 const KernelEntry& select_kernel(DType dtype, Isa isa);
 
+/// What brings activations into ActivationForm::int8 on `isa`.
+QuantizeActivations select_quantize_activations(Isa isa);
+
 }  // namespace nibble

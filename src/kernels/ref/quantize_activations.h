@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/quantize_activations.h"
+#include "kernels/matmul_args.h"
 
 namespace nibble {
 

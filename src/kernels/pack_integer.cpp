@@ -1,0 +1,204 @@
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/packing.h"
+#include "tensor/blocks.h"
+#include "tensor/codes.h"
+
+namespace nibble {
+
+namespace {
+
+/// Codes of 32 columns of a panel, quad by quad: [8][16 rows][4].
+using Lines = uint8_t[8][kCodeLineBytes];
+
+/// Bits [from, from + width) of four lines, side by side in one line from bit 0 up.
+template <int Width>
+void store_planes(const uint8_t (*lines)[kCodeLineBytes], int count, int from, uint8_t* out) {
+  for (size_t i = 0; i < kCodeLineBytes; ++i) {
+    uint32_t byte = 0;
+    for (int line = 0; line < count; ++line) {
+      byte |= (uint32_t(lines[line][i]) >> from & ((1u << Width) - 1)) << Width * line;
+    }
+    out[i] = uint8_t(byte);
+  }
+}
+
+void store_nibbles(const Lines& lines, uint8_t* out) {
+  for (int i = 0; i < 4; ++i) store_planes<4>(lines + 2 * i, 2, 0, out + i * kCodeLineBytes);
+}
+void store_two_bits(const Lines& lines, int from, uint8_t* out) {
+  for (int i = 0; i < 2; ++i) store_planes<2>(lines + 4 * i, 4, from, out + i * kCodeLineBytes);
+}
+
+/// What PackedPanel::codes takes apart.
+template <int Bits>
+void store_codes(const Lines& lines, uint8_t* out) {
+  if constexpr (Bits == 8) std::memcpy(out, lines, sizeof(lines));
+  if constexpr (Bits == 2 || Bits == 3) store_two_bits(lines, 0, out);
+  if constexpr (Bits == 3) store_planes<1>(lines, 8, 2, out + 2 * kCodeLineBytes);
+  if constexpr (Bits == 4 || Bits == 5 || Bits == 6) store_nibbles(lines, out);
+  if constexpr (Bits == 5) store_planes<1>(lines, 8, 4, out + 4 * kCodeLineBytes);
+  if constexpr (Bits == 6) store_two_bits(lines, 4, out + 4 * kCodeLineBytes);
+}
+
+/// codes [16 rows][block columns] to the lines of the packed block.
+template <PackedFormat F>
+void store_block_codes(const uint8_t (*codes)[F.block], uint8_t* out) {
+  for (uint32_t group = 0; group < F.block / 32; ++group) {
+    Lines lines;
+    for (size_t row = 0; row < kPanelRows; ++row) {
+      for (int quad = 0; quad < 8; ++quad) {
+        std::memcpy(lines[quad] + 4 * row, codes[row] + 32 * group + 4 * quad, 4);
+      }
+    }
+    store_codes<F.bits>(lines, out + group * F.group32_bytes());
+  }
+}
+
+/// The scales of one row of a block, to where ScaleKind says.
+template <PackedFormat F, typename Block>
+void store_scales(const Block& b, size_t row, uint8_t* out) {
+  if constexpr (F.scales == ScaleKind::exponent) {
+    out[row] = b.e;
+    return;
+  } else {
+    std::memcpy(out + 2 * row, &b.d, 2);
+  }
+  if constexpr (F.scales == ScaleKind::plain_min) std::memcpy(out + 2 * (kPanelRows + row), &b.m, 2);
+  if constexpr (F.scales == ScaleKind::super) {
+    int8_t scales[F.groups()];
+    unpack_scales(b, scales);
+    for (uint32_t g = 0; g < F.groups(); ++g) out[kPanelRows * (2 + g) + row] = uint8_t(scales[g]);
+  }
+  if constexpr (F.scales == ScaleKind::super_min) {
+    uint8_t scales[F.groups()], mins[F.groups()];
+    unpack_scales(b, scales, mins);
+    std::memcpy(out + 2 * (kPanelRows + row), &b.dmin, 2);
+    for (uint32_t g = 0; g < F.groups(); ++g) {
+      out[kPanelRows * (4 + g) + row] = scales[g];
+      out[kPanelRows * (4 + F.groups() + g) + row] = mins[g];
+    }
+  }
+}
+
+template <PackedFormat F, typename Block>
+void pack_blocks(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  static_assert(F.block == Block::kElements);
+  const size_t cols = weights.cols(), rows = weights.rows(), stride = row_bytes(weights.dtype, cols);
+  for (size_t panel = begin; panel < end; ++panel) {
+    auto* to = reinterpret_cast<uint8_t*>(out) + panel * F.panel_bytes(cols);
+    const size_t first = panel * kPanelRows, count = std::min(kPanelRows, rows - first);
+    for (size_t block = 0; block < cols / F.block; ++block, to += F.block_bytes()) {
+      uint8_t codes[kPanelRows][F.block] = {};
+      std::memset(to, 0, F.scale_bytes());
+      for (size_t row = 0; row < count; ++row) {
+        Block b;
+        std::memcpy(&b, weights.data.data() + (first + row) * stride + block * sizeof(Block), sizeof(Block));
+        unpack_codes(b, codes[row]);
+        store_scales<F>(b, row, to);
+      }
+      store_block_codes<F>(codes, to + F.scale_bytes());
+    }
+  }
+}
+
+/// INT8: rows with a scale at their head and any number of columns.
+void pack_channels(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  constexpr PackedFormat F = kPackedInt8;
+  const size_t cols = weights.cols(), rows = weights.rows(), stride = row_bytes(weights.dtype, cols);
+  for (size_t panel = begin; panel < end; ++panel) {
+    auto* to = reinterpret_cast<uint8_t*>(out) + panel * F.panel_bytes(cols);
+    const std::byte* from = weights.data.data() + panel * kPanelRows * stride;
+    const size_t count = std::min(kPanelRows, rows - panel * kPanelRows);
+    std::memset(to, 0, F.header_bytes());
+    for (size_t row = 0; row < count; ++row)
+      std::memcpy(to + 4 * row, from + row * stride, kInt8RowHeaderBytes);
+    to += F.header_bytes();
+    for (size_t col = 0; col < cols; col += F.block, to += F.block_bytes()) {
+      uint8_t codes[kPanelRows][F.block] = {};
+      const size_t here = std::min<size_t>(F.block, cols - col);
+      for (size_t row = 0; row < count; ++row) {
+        std::memcpy(codes[row], from + row * stride + kInt8RowHeaderBytes + col, here);
+      }
+      store_block_codes<F>(codes, to);
+    }
+  }
+}
+
+}  // namespace
+
+template <>
+void pack_integer<kPackedQ4_0>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ4_0, BlockQ4_0>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ4_1>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ4_1, BlockQ4_1>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ5_0>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ5_0, BlockQ5_0>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ5_1>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ5_1, BlockQ5_1>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ8_0>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ8_0, BlockQ8_0>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ2_K>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ2_K, BlockQ2_K>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ3_K>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ3_K, BlockQ3_K>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ4_K>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ4_K, BlockQ4_K>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ5_K>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ5_K, BlockQ5_K>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedQ6_K>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedQ6_K, BlockQ6_K>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedIQ4_NL>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedIQ4_NL, BlockIQ4_NL>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedIQ4_XS>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedIQ4_XS, BlockIQ4_XS>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedMXFP4>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedMXFP4, BlockMXFP4>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedInt4G64>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedInt4G64, BlockInt4<64>>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedInt4G128>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedInt4G128, BlockInt4<128>>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedUint4G64>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedUint4G64, BlockUint4<64>>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedUint4G128>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_blocks<kPackedUint4G128, BlockUint4<128>>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedInt8>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_channels(weights, begin, end, out);
+}
+
+}  // namespace nibble

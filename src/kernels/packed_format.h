@@ -1,0 +1,118 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels/matmul_args.h"
+
+/// How packed weights lie in memory. Plain data: files of every instruction set include it.
+///
+/// A packed matrix is a sequence of panels of kPanelRows rows, the last filled up with zero rows. Codes of
+/// integer formats stand in lines of 64 bytes: line `quad` holds columns 4 quad .. 4 quad + 3 of the 16 rows,
+/// row after row, so that a vector of 32-bit lanes has one row per lane and meets four activations that are
+/// broadcast. This is the operand that VPDPBUSD and AMX's tiles take, too. Codes of fewer than 8 bits share
+/// bytes; the scales of the 16 rows stand before the codes they belong to. Every instruction set reads the
+/// same bytes.
+namespace nibble {
+
+inline constexpr size_t kCodeLineBytes = kPanelRows * 4;
+
+/// What the stored codes mean.
+enum class CodeKind : uint8_t {
+  offset,   ///< unsigned; the weight is code - offset
+  signed8,  ///< the weight itself
+  iq4,      ///< index into kIQ4Values
+  mxfp4,    ///< index into kMXFP4Values
+};
+
+/// The scales of a packed block, each an array over the 16 rows, in this order.
+enum class ScaleKind : uint8_t {
+  plain,      ///< d
+  plain_min,  ///< d, m
+  super,      ///< d; int8 scale of each group: weight scale = d * scale
+  super_min,  ///< d, dmin; uint8 scale of each group, uint8 min of each group
+  exponent,   ///< MXFP4's e, uint8
+  channel,    ///< none in the blocks: one float32 per row at the head of the panel
+};
+
+struct PackedFormat {
+  CodeKind kind;
+  uint8_t bits;     ///< of a stored code; a group of 32 columns takes `bits` lines
+  uint8_t offset;   ///< taken off the (looked up) unsigned codes
+  uint8_t largest;  ///< the largest unsigned code that is multiplied
+  uint32_t group;   ///< columns that share a scale in the arithmetic: 16 or 32
+  uint32_t block;   ///< columns of a packed block
+  ScaleKind scales;
+
+  constexpr uint32_t groups() const { return block / group; }
+  constexpr bool has_min() const { return scales == ScaleKind::plain_min || scales == ScaleKind::super_min; }
+  /// Signed 8-bit weights multiply as 16-bit pairs, since their products overflow VPMADDUBSW's sums.
+  constexpr bool wide() const { return kind == CodeKind::signed8 || kind == CodeKind::iq4; }
+  constexpr size_t scale_bytes() const {
+    switch (scales) {
+      case ScaleKind::plain:
+        return kPanelRows * 2;
+      case ScaleKind::plain_min:
+        return kPanelRows * 4;
+      case ScaleKind::super:
+        return kPanelRows * (2 + groups());
+      case ScaleKind::super_min:
+        return kPanelRows * (4 + 2 * groups());
+      case ScaleKind::exponent:
+        return kPanelRows;
+      case ScaleKind::channel:
+        return 0;
+    }
+    return 0;
+  }
+  constexpr size_t group32_bytes() const { return bits * kCodeLineBytes; }
+  constexpr size_t block_bytes() const { return scale_bytes() + block / 32 * group32_bytes(); }
+  constexpr size_t header_bytes() const {
+    return scales == ScaleKind::channel ? kPanelRows * sizeof(float) : 0;
+  }
+  constexpr size_t panel_bytes(size_t cols) const {
+    return header_bytes() + (cols + block - 1) / block * block_bytes();
+  }
+};
+
+inline constexpr PackedFormat kPackedQ4_0{CodeKind::offset, 4, 8, 15, 32, 32, ScaleKind::plain};
+inline constexpr PackedFormat kPackedQ4_1{CodeKind::offset, 4, 0, 15, 32, 32, ScaleKind::plain_min};
+inline constexpr PackedFormat kPackedQ5_0{CodeKind::offset, 5, 16, 31, 32, 32, ScaleKind::plain};
+inline constexpr PackedFormat kPackedQ5_1{CodeKind::offset, 5, 0, 31, 32, 32, ScaleKind::plain_min};
+inline constexpr PackedFormat kPackedQ8_0{CodeKind::signed8, 8, 0, 0, 32, 32, ScaleKind::plain};
+inline constexpr PackedFormat kPackedQ2_K{CodeKind::offset, 2, 0, 3, 16, 256, ScaleKind::super_min};
+inline constexpr PackedFormat kPackedQ3_K{CodeKind::offset, 3, 4, 7, 16, 256, ScaleKind::super};
+inline constexpr PackedFormat kPackedQ4_K{CodeKind::offset, 4, 0, 15, 32, 256, ScaleKind::super_min};
+inline constexpr PackedFormat kPackedQ5_K{CodeKind::offset, 5, 0, 31, 32, 256, ScaleKind::super_min};
+inline constexpr PackedFormat kPackedQ6_K{CodeKind::offset, 6, 32, 63, 16, 256, ScaleKind::super};
+inline constexpr PackedFormat kPackedIQ4_NL{CodeKind::iq4, 4, 0, 0, 32, 32, ScaleKind::plain};
+inline constexpr PackedFormat kPackedIQ4_XS{CodeKind::iq4, 4, 0, 0, 32, 256, ScaleKind::super};
+inline constexpr PackedFormat kPackedMXFP4{CodeKind::mxfp4, 4, 12, 24, 32, 32, ScaleKind::exponent};
+inline constexpr PackedFormat kPackedInt8{CodeKind::signed8, 8, 0, 0, 32, 32, ScaleKind::channel};
+inline constexpr PackedFormat kPackedInt4G64{CodeKind::offset, 4, 8, 15, 32, 64, ScaleKind::plain};
+inline constexpr PackedFormat kPackedInt4G128{CodeKind::offset, 4, 8, 15, 32, 128, ScaleKind::plain};
+inline constexpr PackedFormat kPackedUint4G64{CodeKind::offset, 4, 0, 15, 32, 64, ScaleKind::plain_min};
+inline constexpr PackedFormat kPackedUint4G128{CodeKind::offset, 4, 0, 15, 32, 128, ScaleKind::plain_min};
+
+/// Packed float weights: column after column, each with its 16 rows. The 4-bit kinds have blocks of 64
+/// columns: 16 float32 scales, then lines of 16 words with the codes of 8 consecutive columns, lowest bits
+/// first.
+enum class FloatFormat : uint8_t { f32, f16, bf16, nf4, fp4 };
+
+/// Columns whose products are summed before they join the accumulator.
+inline constexpr size_t kFloatBlock = 64;
+
+constexpr bool is_four_bit(FloatFormat format) {
+  return format == FloatFormat::nf4 || format == FloatFormat::fp4;
+}
+/// Bytes of kFloatBlock columns of a panel.
+constexpr size_t float_block_bytes(FloatFormat format) {
+  if (is_four_bit(format)) return kPanelRows * (sizeof(float) + kFloatBlock / 2);
+  return kPanelRows * kFloatBlock * (format == FloatFormat::f32 ? 4 : 2);
+}
+/// Whole blocks: the last one's padding is never read.
+constexpr size_t float_panel_bytes(FloatFormat format, size_t cols) {
+  return (cols + kFloatBlock - 1) / kFloatBlock * float_block_bytes(format);
+}
+
+}  // namespace nibble

@@ -1,0 +1,170 @@
+#include <gtest/gtest.h>
+
+#include <bit>
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/linear.h"
+#include "kernels/ref/int8_row.h"
+#include "kernels/registry.h"
+#include "kernels/synthetic_weights.h"
+#include "tensor/dequantize.h"
+
+namespace nibble {
+namespace {
+
+std::vector<float> random_activations(size_t count, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(count);
+  for (float& v : x) v = normal(random) * (random() % 16 == 0 ? 8.0f : 1.0f);
+  return x;
+}
+
+std::vector<float> multiply(const Linear& linear, const std::vector<float>& x, ThreadPool& pool,
+                            size_t gap = 0) {
+  const size_t tokens = x.size() / linear.cols(), stride = linear.rows() + gap;
+  std::vector<float> y(tokens * stride, -77.0f);
+  Activations activations;
+  activations.set(x.data(), tokens, linear.cols());
+  linear.multiply(activations, y.data(), stride, pool);
+  for (size_t t = 0; t < tokens; ++t) {
+    for (size_t r = linear.rows(); r < stride; ++r)
+      EXPECT_EQ(y[t * stride + r], -77.0f) << "wrote past row " << t;
+    std::copy_n(y.begin() + t * stride, linear.rows(), y.begin() + t * linear.rows());
+  }
+  y.resize(tokens * linear.rows());
+  return y;
+}
+
+const KernelEntry& reference_of(DType dtype) {
+  return select_kernel(dtype, Isa::scalar);
+}
+
+void expect_same_bits(const std::vector<float>& actual, const std::vector<float>& expected, size_t rows) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < actual.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(actual[i]), std::bit_cast<uint32_t>(expected[i]))
+        << "token " << i / rows << " row " << i % rows << ": " << actual[i] << " for " << expected[i];
+  }
+}
+
+/// Float kernels fuse and dequantize in another order than the reference. Each of the two sums of n
+/// products of exact factors errs by at most (n + 2) units of 2^-24 relative to the sum of magnitudes
+/// (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), n = 64 + cols / 64 for blocked
+/// sums, and three more roundings make the weights from codes and scales.
+void expect_close(const std::vector<float>& actual, const std::vector<float>& expected, const TensorView& w,
+                  const std::vector<float>& x) {
+  const size_t rows = w.rows(), cols = w.cols();
+  const float bound = 2.0f * (64.0f + float(cols) / 64.0f + 6.0f) * 0x1p-24f;
+  std::vector<float> row(cols);
+  for (size_t r = 0; r < rows; ++r) {
+    dequantize_rows(w, r, 1, row.data());
+    for (size_t t = 0; t < x.size() / cols; ++t) {
+      float magnitude = 0;
+      for (size_t c = 0; c < cols; ++c) magnitude += std::fabs(row[c] * x[t * cols + c]);
+      ASSERT_NEAR(actual[t * rows + r], expected[t * rows + r], bound * magnitude)
+          << "token " << t << " row " << r;
+    }
+  }
+}
+
+void compare_with_reference(const KernelEntry& kernel, size_t rows, size_t cols, size_t tokens) {
+  SCOPED_TRACE(testing::Message() << kernel.name << " rows " << rows << " cols " << cols << " tokens "
+                                  << tokens);
+  ThreadPool pool(1);
+  const SyntheticWeights w = synthetic_weights(kernel.dtype, rows, cols, rows * 131 + cols + tokens);
+  const std::vector<float> x = random_activations(tokens * cols, cols + tokens);
+  const auto expected = multiply(Linear::pack(w.view, reference_of(kernel.dtype), pool), x, pool);
+  const auto actual = multiply(Linear::pack(w.view, kernel, pool), x, pool, rows % 3);
+  if (is_integer_format(kernel.dtype)) {
+    expect_same_bits(actual, expected, rows);
+  } else {
+    expect_close(actual, expected, w.view, x);
+  }
+}
+
+/// One test per row of the table; those this machine can't run are skipped by name.
+class Kernel : public testing::TestWithParam<KernelEntry> {
+ protected:
+  void SetUp() override {
+    if (!cpu_supports(GetParam().isa)) GTEST_SKIP() << "this machine has no " << isa_name(GetParam().isa);
+  }
+  /// The shortest row, or one with tails where the type allows them.
+  static size_t block() { return dtype_info(GetParam().dtype).block_elements; }
+};
+
+TEST_P(Kernel, EqualsReferenceAroundItsTiles) {
+  for (size_t rows = 1; rows <= 40; ++rows) compare_with_reference(GetParam(), rows, 256, 1 + rows % 7);
+  for (size_t tokens = 1; tokens <= 20; ++tokens) compare_with_reference(GetParam(), 19, 512, tokens);
+}
+
+TEST_P(Kernel, EqualsReferenceForEveryLength) {
+  const size_t step = block() == 1 ? 7 : block();
+  for (size_t cols = step; cols <= 10 * step; cols += step) {
+    compare_with_reference(GetParam(), 17, cols, 3);
+    compare_with_reference(GetParam(), 17, cols, 14);
+  }
+}
+
+/// Longer than the columns that scratch memory holds, and more tokens than a cache block.
+TEST_P(Kernel, EqualsReferenceAcrossColumnBlocks) {
+  compare_with_reference(GetParam(), 18, 4096, 9);
+  compare_with_reference(GetParam(), 18, 4096 + 256, 50);
+}
+
+TEST_P(Kernel, ResultsDependOnNeitherThreadsNorBatch) {
+  const size_t rows = 150, cols = 512, tokens = 23;
+  const SyntheticWeights w = synthetic_weights(GetParam().dtype, rows, cols, 5);
+  const std::vector<float> x = random_activations(tokens * cols, 6);
+  ThreadPool one(1);
+  const Linear linear = Linear::pack(w.view, GetParam(), one);
+  const auto expected = multiply(linear, x, one);
+  for (int threads : {2, 3, 5}) {
+    ThreadPool pool(threads);
+    SCOPED_TRACE(threads);
+    expect_same_bits(multiply(Linear::pack(w.view, GetParam(), pool), x, pool), expected, rows);
+  }
+  for (size_t t = 0; t < tokens; ++t) {
+    SCOPED_TRACE(testing::Message() << "alone: token " << t);
+    const auto alone = multiply(linear, {x.begin() + t * cols, x.begin() + (t + 1) * cols}, one);
+    expect_same_bits(alone, {expected.begin() + t * rows, expected.begin() + (t + 1) * rows}, rows);
+  }
+}
+
+TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {
+  const size_t rows = 16, cols = 256;
+  SyntheticWeights w = synthetic_weights(GetParam().dtype, rows, cols, 1);
+  if (!is_integer_format(GetParam().dtype)) return;
+  ThreadPool pool(1);
+  for (int byte : {0x00, 0xff, 0x80, 0x7f}) {
+    std::fill(w.bytes.begin(), w.bytes.end(), std::byte(byte));
+    // Halves of 0x8080, 0x7f7f and the like are tiny or not finite; 0x3c3c is about 1.
+    const SyntheticWeights scales = synthetic_weights(GetParam().dtype, rows, cols, 2);
+    const DTypeInfo& info = dtype_info(GetParam().dtype);
+    const bool tail = info.dtype == DType::Q2_K || info.dtype == DType::Q3_K || info.dtype == DType::Q6_K;
+    const size_t unit = info.layout == Layout::rows ? row_bytes(info.dtype, cols) : info.block_bytes;
+    for (size_t at = 0; at < w.bytes.size(); at += unit) {
+      const size_t from = tail ? at + unit - 4 : at;
+      std::copy_n(scales.bytes.begin() + from, 4, w.bytes.begin() + from);
+    }
+    for (float x : {1.0f, -1.0f}) {
+      const std::vector<float> activations(3 * cols, x);
+      const auto expected =
+          multiply(Linear::pack(w.view, reference_of(GetParam().dtype), pool), activations, pool);
+      expect_same_bits(multiply(Linear::pack(w.view, GetParam(), pool), activations, pool), expected, rows);
+    }
+  }
+}
+
+std::string entry_name(const testing::TestParamInfo<KernelEntry>& info) {
+  return std::string(info.param.name);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, Kernel, testing::ValuesIn(kernel_table().begin(), kernel_table().end()),
+                         entry_name);
+
+}  // namespace
+}  // namespace nibble
