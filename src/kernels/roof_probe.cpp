@@ -1,0 +1,26 @@
+#include "kernels/roof_probe.h"
+
+#include "kernels/isa_roof_probe.h"
+
+namespace nibble {
+
+namespace {
+
+constexpr RoofProbe kProbes[] = {
+    {Isa::avx512_vnni, "VPDPBUSD zmm", avx512::probe_read, vnni::probe_multiply, vnni::kProductsPerRound},
+    {Isa::avx512, "VPMADDUBSW zmm", avx512::probe_read, avx512::probe_multiply, avx512::kProductsPerRound},
+    {Isa::avx_vnni, "VPDPBUSD ymm", avx2::probe_read, avx_vnni::probe_multiply, avx_vnni::kProductsPerRound},
+    {Isa::avx2, "VPMADDUBSW ymm", avx2::probe_read, avx2::probe_multiply, avx2::kProductsPerRound},
+    {Isa::scalar, "PMADDWD", ref::probe_read, ref::probe_multiply, ref::kProductsPerRound},
+};
+
+}  // namespace
+
+const RoofProbe& roof_probe(Isa isa) {
+  for (const RoofProbe& probe : kProbes) {
+    if (probe.isa <= isa && cpu_supports(probe.isa)) return probe;
+  }
+  return kProbes[std::size(kProbes) - 1];
+}
+
+}  // namespace nibble
