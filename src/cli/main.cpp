@@ -29,7 +29,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("nibble ") + NIBBLE_VERSION);
   app.require_subcommand(1);
   // In the order in which a user meets them.
-  // nibble::add_inspect(app);
+  nibble::add_inspect(app);
 
   try {
     app.parse(argc, argv);

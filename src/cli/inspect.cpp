@@ -1,0 +1,55 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "cli/inspect_report.h"
+#include "model/checkpoint.h"
+
+namespace nibble {
+
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string model;
+  uint32_t context = 0;
+  bool json = false, tensors = false;
+};
+
+void run(const Options& options) {
+  const auto checkpoint = Checkpoint::open(options.model);
+  const uint32_t longest = checkpoint->config().context_length;
+  if (options.context > longest) {
+    throw UsageError(fmt::format("--context {} is more than the model's {}", options.context, longest));
+  }
+  const InspectReport report =
+      inspect(*checkpoint, options.context > 0 ? options.context : std::min(longest, kDefaultContext));
+  if (options.json) {
+    fmt::print("{}\n", inspect_json(report, *checkpoint, options.tensors).dump(2));
+  } else {
+    print_inspect(report, *checkpoint, options.tensors);
+  }
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_command(app, "inspect", "Show what a model is made of, and what running it here takes",
+                  options->common, [options] { run(*options); });
+  command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
+  command
+      ->add_option("--context", options->context,
+                   fmt::format("Tokens that the memory plan is for; default: the model's, at most {}",
+                               kDefaultContext))
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--tensors", options->tensors, "List every tensor");
+  command->add_flag("--json", options->json, "Print as JSON");
+}
+
+}  // namespace nibble

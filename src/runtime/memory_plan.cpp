@@ -1,0 +1,47 @@
+#include "runtime/memory_plan.h"
+
+#include <algorithm>
+
+#include "kernels/registry.h"
+#include "runtime/forward.h"
+
+namespace nibble {
+
+namespace {
+
+/// As ModelLoader holds them: matrices packed or mapped, vectors as float32. The embedding is packed only
+/// where it is the output matrix too; otherwise a token reads one row of the file.
+uint64_t weight_bytes(const Checkpoint& checkpoint) {
+  uint64_t bytes = 0;
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    if (tensor.shape.size() < 2) {
+      bytes += tensor.elements() * sizeof(float);
+    } else if (tensor.name != "token_embd.weight" || checkpoint.config().tied_embeddings) {
+      const Packing& packing = select_kernel(tensor.dtype, selected_isa()).packing;
+      bytes += packing.bytes ? packing.bytes(tensor.rows(), tensor.cols()) : tensor.data.size();
+    }
+  }
+  return bytes;
+}
+
+/// The buffers of a slice (runtime/slice.h), its quantized activations and the logits of one token.
+uint64_t scratch_bytes(const ModelConfig& c, uint64_t tokens) {
+  constexpr uint64_t kQuantizedBytes = 4;  // per element: int8, int16, and scales and sums of groups
+  const uint64_t q = uint64_t(c.n_heads) * c.head_dim, kv = uint64_t(c.n_kv_heads) * c.head_dim;
+  const uint64_t floats = 3 * uint64_t(c.hidden) + 2 * q + 2 * kv + 2 * uint64_t(c.ffn);
+  const uint64_t widest = std::max({uint64_t(c.hidden), q, uint64_t(c.ffn)});
+  return tokens * (floats * sizeof(float) + widest * kQuantizedBytes) + uint64_t(c.vocab) * sizeof(float);
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const Checkpoint& checkpoint, uint32_t context, KvType kv_type) {
+  const ModelConfig& config = checkpoint.config();
+  MemoryPlan plan;
+  plan.weights = weight_bytes(checkpoint);
+  plan.kv_cache = KvCache::bytes_for(config, 1, context, kv_type);
+  plan.scratch = scratch_bytes(config, std::min<uint64_t>(context, Forward::kMaxSlice));
+  return plan;
+}
+
+}  // namespace nibble
