@@ -40,14 +40,16 @@ KvCache::KvCache(const ModelConfig& config, uint32_t sequences, uint32_t capacit
       stride_(padded(config.head_dim)),
       element_bytes_(element_size(type)),
       type_(type),
-      lengths_(sequences, 0),
       bytes_(bytes_for(config, sequences, capacity, type)) {
   // calloc: the padding must be zero, and pages come from the system only when they are written.
-  data_.reset(static_cast<std::byte*>(std::calloc(std::max<uint64_t>(bytes_, 1), 1)));
+  if (bytes_ <= uint64_t(std::numeric_limits<ptrdiff_t>::max())) {
+    data_.reset(static_cast<std::byte*>(std::calloc(std::max<uint64_t>(bytes_, 1), 1)));
+  }
   if (!data_) {
     fail("no memory for a KV cache of {} x {} tokens ({:.1f} GB): use a shorter --context", sequences,
          capacity, double(bytes_) / 1e9);
   }
+  lengths_.assign(sequences, 0);
 }
 
 size_t KvCache::head_offset(uint32_t layer, uint32_t sequence, bool value, uint32_t kv_head) const {

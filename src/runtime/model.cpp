@@ -21,6 +21,8 @@ class ModelLoader {
   void load() {
     const ModelConfig& config = checkpoint_.config();
     model_.embedding_ = &checkpoint_.get("token_embd.weight");
+    // Its rows are read as tokens ask for them; when it is the output matrix too, that is packed below.
+    if (!config.tied_embeddings) count(*model_.embedding_, model_.embedding_->data.size());
     model_.layers_.reserve(config.n_layers);
     for (uint32_t i = 0; i < config.n_layers; ++i)
       model_.layers_.push_back(load_layer(fmt::format("blk.{}.", i)));
