@@ -33,7 +33,9 @@ TEST(Fallback, AnyRowGetsATypeThatTakesIt) {
       const DType dtype = fallback_dtype(info.dtype, cols);
       EXPECT_EQ(cols % dtype_info(dtype).block_elements, 0u) << info.name << " " << cols;
     }
-    if (info.block_elements > 1) EXPECT_EQ(fallback_dtype(info.dtype, 31), DType::F16) << info.name;
+    if (info.block_elements > 1) {
+      EXPECT_EQ(fallback_dtype(info.dtype, 31), DType::F16) << info.name;
+    }
   }
 }
 

@@ -1,0 +1,85 @@
+#include "quantize/rtn/block_formats.h"
+#include "quantize/rtn/families.h"
+#include "tensor/blocks.h"
+
+namespace nibble::NIBBLE_RTN_ISA {
+
+namespace {
+
+void store_fifth_bits(const uint8_t* q, uint8_t* qh) {
+  uint32_t bits = 0;
+  for (int j = 0; j < 32; ++j) bits |= uint32_t(q[j] >> 4) << j;
+  std::memcpy(qh, &bits, sizeof(bits));
+}
+
+struct Q4_0 {
+  using Block = BlockQ4_0;
+  static constexpr IntegerCodec kCodec = {-8.0f, 7.0f};
+  // Few, since Q4_0 is what large models are converted to in bulk: reading and writing should cost more.
+  static constexpr float kSteps[] = {1.0f, 0.95f, 0.9f, 1.05f};
+  static constexpr int kRounds = 1;
+  static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
+};
+
+struct Q5_0 {
+  using Block = BlockQ5_0;
+  static constexpr IntegerCodec kCodec = {-16.0f, 15.0f};
+  static constexpr float kSteps[] = {1.0f, 0.98f, 0.96f, 0.94f, 0.92f, 0.9f, 1.02f, 1.04f};
+  static constexpr int kRounds = 1;
+  static void pack(const uint8_t* q, Block& out) {
+    pack_nibbles<32>(q, out.qs);
+    store_fifth_bits(q, out.qh);
+  }
+};
+
+struct Q8_0 {
+  using Block = BlockQ8_0;
+  static constexpr IntegerCodec kCodec = {-127.0f, 127.0f};
+  static constexpr float kSteps[] = {1.0f, 1.003f, 0.997f, 0.994f, 0.991f, 0.988f, 0.985f, 0.982f};
+  static constexpr int kRounds = 0;
+  static void pack(const uint8_t* q, Block& out) {
+    for (int j = 0; j < 32; ++j) out.qs[j] = int8_t(q[j] - 127);
+  }
+};
+
+constexpr LineStart kStarts4[] = {{1.0f, 0.0f}, {1.05f, 0.0f}, {1.1f, 0.0f}, {0.97f, 0.0f}};
+
+struct Q4_1 {
+  using Block = BlockQ4_1;
+  static constexpr IntegerCodec kCodec = {0.0f, 15.0f};
+  static constexpr auto& kStarts = kStarts4;
+  static constexpr int kRounds = 2;
+  static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
+};
+
+struct Q5_1 {
+  using Block = BlockQ5_1;
+  static constexpr IntegerCodec kCodec = {0.0f, 31.0f};
+  static constexpr auto& kStarts = kStarts4;
+  static constexpr int kRounds = 2;
+  static void pack(const uint8_t* q, Block& out) {
+    pack_nibbles<32>(q, out.qs);
+    store_fifth_bits(q, out.qh);
+  }
+};
+
+}  // namespace
+
+RowQuantizer legacy_quantizer(DType dtype) {
+  switch (dtype) {
+    case DType::Q4_0:
+      return quantize_scaled<Q4_0>;
+    case DType::Q5_0:
+      return quantize_scaled<Q5_0>;
+    case DType::Q8_0:
+      return quantize_scaled<Q8_0>;
+    case DType::Q4_1:
+      return quantize_offset<Q4_1>;
+    case DType::Q5_1:
+      return quantize_offset<Q5_1>;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace nibble::NIBBLE_RTN_ISA

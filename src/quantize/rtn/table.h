@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace nibble {
+
+/// Quantizes one row of `cols` values, a multiple of the type's block. `importance` [cols] is null for
+/// equal weights, else positive with a mean near 1.
+using RowQuantizer = void (*)(const float* x, std::byte* out, uint64_t cols, const float* importance);
+
+/// Codes [blocks * 64] in order and largest magnitudes [blocks] of blocks of 64.
+using Absmax4Encoder = void (*)(const float* x, uint64_t blocks, uint8_t* codes, float* absmax);
+
+/// What one instruction set's compilation of the quantizers offers.
+struct RtnTable {
+  RowQuantizer (*row_quantizer)(DType);      ///< null for planes
+  Absmax4Encoder (*absmax4_encoder)(DType);  ///< of NF4_DQ and FP4_DQ
+};
+
+namespace rtn_baseline {
+extern const RtnTable kTable;
+}
+namespace rtn_avx2 {
+extern const RtnTable kTable;
+}
+
+/// The compilation for this machine (or for what NIBBLE_ISA names). All give the same bits.
+const RtnTable& rtn_table();
+
+}  // namespace nibble
