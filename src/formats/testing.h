@@ -26,17 +26,21 @@ inline std::string error_of(const std::function<void()>& action) {
   return "no error";
 }
 
-/// An empty directory of this test's own.
+/// An empty directory of this test's own; it goes when the program ends.
 inline std::filesystem::path fresh_directory(const std::string& name) {
-  const auto path =
-      std::filesystem::temp_directory_path() / ("nibble_test_" + std::to_string(::getpid())) / name;
+  struct Root {
+    std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("nibble_test_" + std::to_string(::getpid()));
+    ~Root() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+  };
+  static const Root root;
+  const auto path = root.path / name;
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path;
-}
-
-inline std::span<const std::byte> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
 }
 
 /// Bytes at an address that mapped files have: aligned to whatever a tensor needs.
