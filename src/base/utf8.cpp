@@ -90,4 +90,23 @@ size_t complete_utf8_prefix(std::string_view text) {
   return text.size();
 }
 
+std::string replace_invalid_utf8(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t valid = find_invalid_utf8(text);
+    out.append(text.substr(0, valid));
+    text.remove_prefix(valid);
+    if (text.empty()) break;
+    const Lead lead = classify(uint8_t(text[0]));
+    size_t length = 1;
+    while (int(length) < lead.length && length < text.size() &&
+           continues(uint8_t(text[length]), int(length), lead)) {
+      ++length;
+    }
+    append_utf8(out, 0xfffd);
+    text.remove_prefix(length);
+  }
+  return out;
+}
+
 }  // namespace nibble

@@ -27,4 +27,8 @@ size_t find_invalid_utf8(std::string_view text);
 /// Bytes that can never become valid count as complete.
 size_t complete_utf8_prefix(std::string_view text);
 
+/// The text with U+FFFD for each longest run of bytes that begins a character but does not complete it,
+/// and for each other byte that is not UTF-8: what Python's errors="replace" gives.
+std::string replace_invalid_utf8(std::string_view text);
+
 }  // namespace nibble
