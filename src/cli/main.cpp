@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   // In the order in which a user meets them.
   nibble::add_inspect(app);
+  nibble::add_tokenize(app);
 
   try {
     app.parse(argc, argv);
