@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   // In the order in which a user meets them.
   nibble::add_inspect(app);
   nibble::add_tokenize(app);
+  nibble::add_synth(app);
 
   try {
     app.parse(argc, argv);
