@@ -9,9 +9,10 @@ namespace nibble {
 
 enum class Isa;  // base/cpu.h, whose standard headers the files of one instruction set must not include
 
-/// Attention works on rows of a multiple of this many floats, so that its kernels have no tails; caches
-/// and query tiles pad their rows with zeros.
-inline constexpr size_t kAttentionAlign = 16;
+/// Attention reads keys in panels of this many positions, [positions / 16, dim, 16], so that the lanes of a
+/// vector are positions and a product needs no sum across lanes; and values [positions, dim] with dim padded
+/// to a multiple of it, so that kernels have no tails.
+inline constexpr size_t kKeyPanel = 16;
 
 /// The functions of one instruction set. Every result depends on its own row only, in a fixed order of
 /// operations: how rows are grouped into a call changes nothing.
@@ -34,18 +35,24 @@ struct VectorOps {
   /// Rotates the pairs (x[2 i], x[2 i + 1]).
   void (*rotate_interleaved)(float* x, const float* cosines, const float* sines, size_t pairs);
 
-  /// scores[r * score_stride + p] = q[r, :] . k[p, :] for q [rows, dim] and k [positions, dim], dim a
-  /// multiple of kAttentionAlign.
-  void (*attention_scores)(const float* q, size_t rows, const float* k, size_t positions, size_t dim,
+  /// scores[r * score_stride + p] = sum over i of q[r, i] * k[p, i] in the order of i, for q [rows, dim] and
+  /// keys in panels [panels, dim, 16]: scores of 16 * panels positions.
+  void (*attention_scores)(const float* q, size_t rows, const float* k, size_t panels, size_t dim,
                            float* scores, size_t score_stride);
+  /// The same for keys as halves.
+  void (*attention_scores_half)(const float* q, size_t rows, const uint16_t* k, size_t panels, size_t dim,
+                                float* scores, size_t score_stride);
   /// One step of the online softmax (Milakov and Gimelshein 2018) over a row of scores: replaces them
   /// with exp(score - max), where max is the largest so far, updates max and sum, and returns the factor
   /// exp(old max - max) that brings earlier results to the new max.
   float (*softmax_step)(float* scores, size_t n, float* max, float* sum);
   /// out[r, :] = out[r, :] * rescale[r] + sum over p of weights[r * weight_stride + p] * v[p, :], in the
-  /// order of p; out [rows, dim], v [positions, dim], dim a multiple of kAttentionAlign.
+  /// order of p; out [rows, dim], v [positions, dim], dim a multiple of 16.
   void (*attention_values)(const float* weights, size_t weight_stride, size_t rows, const float* v,
                            size_t positions, size_t dim, const float* rescale, float* out);
+  /// The same for values as halves.
+  void (*attention_values_half)(const float* weights, size_t weight_stride, size_t rows, const uint16_t* v,
+                                size_t positions, size_t dim, const float* rescale, float* out);
 };
 
 /// The best table for the selected instruction set (NIBBLE_ISA counts).

@@ -134,35 +134,63 @@ TEST_P(VectorOpsTest, RotationTurnsEachPairByItsAngle) {
 }
 
 TEST_P(VectorOpsTest, ScoresAreDotProductsInAnyTile) {
-  constexpr size_t kRows = 11, kPositions = 21, kStride = 24;
-  for (size_t dim : {16u, 32u, 48u, 80u, 128u}) {
+  constexpr size_t kRows = 20, kPanels = 7, kPositions = kPanels * kKeyPanel, kStride = kPositions + 3;
+  for (size_t dim : {1u, 5u, 24u, 80u, 128u}) {
     const std::vector<float> q = random_values(kRows * dim, 1.0f, 10),
                              k = random_values(kPositions * dim, 1.0f, 11);
     std::vector<float> alone(kRows * kPositions);
     for (size_t r = 0; r < kRows; ++r) {
-      for (size_t p = 0; p < kPositions; ++p) {
-        float& score = alone[r * kPositions + p];
-        ops_->attention_scores(&q[r * dim], 1, &k[p * dim], 1, dim, &score, 1);
-        double expected = 0.0, size = 0.0;
-        for (size_t i = 0; i < dim; ++i) {
-          expected += double(q[r * dim + i]) * k[p * dim + i];
-          size += std::abs(q[r * dim + i] * k[p * dim + i]);
+      for (size_t p = 0; p < kPositions; p += kKeyPanel) {
+        const float* panel = &k[p * dim];
+        ops_->attention_scores(&q[r * dim], 1, panel, 1, dim, &alone[r * kPositions + p], kKeyPanel);
+        for (size_t lane = 0; lane < kKeyPanel; ++lane) {
+          double expected = 0.0, size = 0.0;
+          for (size_t i = 0; i < dim; ++i) {
+            const double product = double(q[r * dim + i]) * panel[i * kKeyPanel + lane];
+            expected += product;
+            size += std::abs(product);
+          }
+          // Each of at most 2 dim roundings is within 2^-24 of the sum of magnitudes.
+          EXPECT_NEAR(alone[r * kPositions + p + lane], expected, size * double(2 * dim) * 0x1p-24);
         }
-        // Each of at most dim roundings is within 2^-24 of the sum of magnitudes.
-        EXPECT_NEAR(score, expected, size * double(dim) * 0x1p-24);
       }
     }
     for (size_t rows = 1; rows <= kRows; ++rows) {
-      for (size_t positions : {1u, 2u, 5u, 8u, 13u, 21u}) {
+      for (size_t panels = 1; panels <= kPanels; ++panels) {
         std::vector<float> tile(rows * kStride, -7.0f);
-        ops_->attention_scores(q.data(), rows, k.data(), positions, dim, tile.data(), kStride);
+        ops_->attention_scores(q.data(), rows, k.data(), panels, dim, tile.data(), kStride);
         for (size_t r = 0; r < rows; ++r) {
           for (size_t p = 0; p < kStride; ++p) {
-            EXPECT_EQ(tile[r * kStride + p], p < positions ? alone[r * kPositions + p] : -7.0f);
+            const float expected = p < panels * kKeyPanel ? alone[r * kPositions + p] : -7.0f;
+            ASSERT_EQ(tile[r * kStride + p], expected) << rows << " rows, " << panels << " panels";
           }
         }
       }
     }
+  }
+}
+
+TEST_P(VectorOpsTest, HalvesGiveTheBitsOfTheirFloats) {
+  constexpr size_t kPanels = 5, kPositions = kPanels * kKeyPanel, kDim = 48;
+  std::vector<float> keys = random_values(kPositions * kDim, 1.0f, 20);
+  std::vector<half> halves(keys.size());
+  for (size_t i = 0; i < keys.size(); ++i) {
+    halves[i] = float_to_half(keys[i]);
+    keys[i] = half_to_float(halves[i]);
+  }
+  for (size_t rows : {1u, 2u, 3u, 4u, 7u}) {
+    const std::vector<float> q = random_values(rows * kDim, 1.0f, 21),
+                             rescale = random_values(rows, 1.0f, 22);
+    std::vector<float> expected(rows * kPositions), scores(rows * kPositions);
+    ops_->attention_scores(q.data(), rows, keys.data(), kPanels, kDim, expected.data(), kPositions);
+    ops_->attention_scores_half(q.data(), rows, halves.data(), kPanels, kDim, scores.data(), kPositions);
+    EXPECT_EQ(scores, expected);
+    std::vector<float> expected_out = q, out = q;
+    ops_->attention_values(scores.data(), kPositions, rows, keys.data(), kPositions, kDim, rescale.data(),
+                           expected_out.data());
+    ops_->attention_values_half(scores.data(), kPositions, rows, halves.data(), kPositions, kDim,
+                                rescale.data(), out.data());
+    EXPECT_EQ(out, expected_out);
   }
 }
 

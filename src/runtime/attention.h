@@ -32,24 +32,24 @@ class Attention {
   void run(const KvCache& cache, uint32_t layer, std::span<const QueryBlock> blocks, const float* q,
            float* out, ThreadPool& pool);
 
-  static constexpr uint32_t kKeyBlock = 64;
+  static constexpr uint32_t kKeyBlock = 64;  ///< a multiple of kKeyPanel
 
  private:
   struct Scratch {
-    std::vector<float> queries;            // [rows, stride], scaled by 1 / sqrt(head_dim)
-    std::vector<float> keys, values;       // [kKeyBlock, stride], of caches that are not float32
+    std::vector<float> queries;            // [rows, head_dim], scaled by 1 / sqrt(head_dim)
     std::vector<float> scores;             // [rows, kKeyBlock]
-    std::vector<float> out;                // [rows, stride]
+    std::vector<float> out;                // [rows, value_stride]
     std::vector<float> max, sum, rescale;  // [rows]
   };
+  struct Head;
 
-  void run_block(const KvCache& cache, uint32_t layer, uint32_t kv_head, const QueryBlock& block,
-                 const float* q, float* out, Scratch& s) const;
-  void resize(Scratch& s, size_t stride) const;
-  void load_queries(const QueryBlock& block, uint32_t kv_head, size_t stride, const float* q,
-                    Scratch& s) const;
-  void store_outputs(const QueryBlock& block, uint32_t kv_head, size_t stride, float* out,
-                     const Scratch& s) const;
+  void run_task(const Head& head, const QueryBlock& queries, const float* q, float* out, Scratch& s) const;
+  /// Queries [first, last) see the positions [from, to) of the block of keys that begins at `block`.
+  void attend(const Head& head, uint32_t first, uint32_t last, uint32_t block, uint32_t from, uint32_t to,
+              Scratch& s) const;
+  void load_queries(const Head& head, const QueryBlock& queries, const float* q, Scratch& s) const;
+  void store_outputs(const Head& head, const QueryBlock& queries, float* out, const Scratch& s) const;
+  size_t group() const { return config_.n_heads / config_.n_kv_heads; }  ///< query heads of a key head
   /// The first position that the query at `position` sees.
   uint32_t window_begin(uint32_t position) const;
 

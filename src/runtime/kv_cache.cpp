@@ -14,8 +14,8 @@ namespace nibble {
 
 namespace {
 
-uint32_t padded(uint32_t head_dim) {
-  return uint32_t((head_dim + kAttentionAlign - 1) / kAttentionAlign * kAttentionAlign);
+uint64_t padded(uint64_t count) {
+  return (count + kKeyPanel - 1) / kKeyPanel * kKeyPanel;
 }
 
 size_t element_size(KvType type) {
@@ -25,8 +25,10 @@ size_t element_size(KvType type) {
 }  // namespace
 
 uint64_t KvCache::bytes_for(const ModelConfig& config, uint32_t sequences, uint32_t capacity, KvType type) {
-  std::optional<uint64_t> bytes = 2 * element_size(type);
-  for (uint64_t count : {config.n_layers, sequences, config.n_kv_heads, capacity, padded(config.head_dim)}) {
+  const uint64_t key_and_value = config.head_dim + padded(config.head_dim);
+  std::optional<uint64_t> bytes = element_size(type);
+  for (const uint64_t count : {uint64_t(config.n_layers), uint64_t(sequences), uint64_t(config.n_kv_heads),
+                               padded(capacity), key_and_value}) {
     if (bytes) bytes = checked_mul(*bytes, count);
   }
   return bytes.value_or(std::numeric_limits<uint64_t>::max());
@@ -34,11 +36,13 @@ uint64_t KvCache::bytes_for(const ModelConfig& config, uint32_t sequences, uint3
 
 KvCache::KvCache(const ModelConfig& config, uint32_t sequences, uint32_t capacity, KvType type)
     : capacity_(capacity),
-      layers_(config.n_layers),
       kv_heads_(config.n_kv_heads),
       head_dim_(config.head_dim),
-      stride_(padded(config.head_dim)),
+      layers_(config.n_layers),
+      value_stride_(uint32_t(padded(config.head_dim))),
       element_bytes_(element_size(type)),
+      key_bytes_(padded(capacity) * head_dim_ * element_bytes_),
+      value_bytes_(padded(capacity) * value_stride_ * element_bytes_),
       type_(type),
       bytes_(bytes_for(config, sequences, capacity, type)) {
   // calloc: the padding must be zero, and pages come from the system only when they are written.
@@ -52,9 +56,17 @@ KvCache::KvCache(const ModelConfig& config, uint32_t sequences, uint32_t capacit
   lengths_.assign(sequences, 0);
 }
 
-size_t KvCache::head_offset(uint32_t layer, uint32_t sequence, bool value, uint32_t kv_head) const {
-  const size_t head = ((size_t(layer) * lengths_.size() + sequence) * 2 + value) * kv_heads_ + kv_head;
-  return head * capacity_ * stride_ * element_bytes_;
+std::byte* KvCache::head(uint32_t layer, uint32_t sequence, uint32_t kv_head) const {
+  const size_t index = (size_t(layer) * lengths_.size() + sequence) * kv_heads_ + kv_head;
+  return data_.get() + index * (key_bytes_ + value_bytes_);
+}
+
+const std::byte* KvCache::keys(uint32_t layer, uint32_t sequence, uint32_t kv_head) const {
+  return head(layer, sequence, kv_head);
+}
+
+const std::byte* KvCache::values(uint32_t layer, uint32_t sequence, uint32_t kv_head) const {
+  return head(layer, sequence, kv_head) + key_bytes_;
 }
 
 void KvCache::truncate(uint32_t sequence, uint32_t length) {
@@ -64,42 +76,53 @@ void KvCache::truncate(uint32_t sequence, uint32_t length) {
 void KvCache::copy_prefix(uint32_t from, uint32_t to, uint32_t length) {
   length = std::min(length, lengths_[from]);
   if (from != to) {
-    const size_t bytes = size_t(length) * stride_ * element_bytes_;
+    // Whole panels: what lies beyond the length counts for nothing.
+    const size_t positions = padded(length);
     for (uint32_t layer = 0; layer < layers_; ++layer) {
-      for (const bool value : {false, true}) {
-        for (uint32_t head = 0; head < kv_heads_; ++head) {
-          std::memcpy(data_.get() + head_offset(layer, to, value, head),
-                      data_.get() + head_offset(layer, from, value, head), bytes);
-        }
+      for (uint32_t h = 0; h < kv_heads_; ++h) {
+        const std::byte* source = head(layer, from, h);
+        std::byte* target = head(layer, to, h);
+        std::memcpy(target, source, positions * head_dim_ * element_bytes_);
+        std::memcpy(target + key_bytes_, source + key_bytes_, positions * value_stride_ * element_bytes_);
       }
     }
   }
   lengths_[to] = length;
 }
 
-void KvCache::store(size_t offset, const float* x) {
-  if (type_ == KvType::f32) {
-    std::memcpy(data_.get() + offset, x, head_dim_ * sizeof(float));
-  } else {
-    vector_ops().float_to_half(x, reinterpret_cast<half*>(data_.get() + offset), head_dim_);
-  }
-}
-
 void KvCache::append(uint32_t layer, uint32_t sequence, uint32_t position, const float* key,
                      const float* value) {
-  const size_t row = size_t(position) * stride_ * element_bytes_;
-  for (uint32_t head = 0; head < kv_heads_; ++head) {
-    store(head_offset(layer, sequence, false, head) + row, key + size_t(head) * head_dim_);
-    store(head_offset(layer, sequence, true, head) + row, value + size_t(head) * head_dim_);
+  for (uint32_t h = 0; h < kv_heads_; ++h) {
+    std::byte* data = head(layer, sequence, h);
+    store_key(data, position, key + size_t(h) * head_dim_);
+    store_value(data + key_bytes_, position, value + size_t(h) * head_dim_);
   }
 }
 
-const std::byte* KvCache::keys(uint32_t layer, uint32_t sequence, uint32_t kv_head) const {
-  return data_.get() + head_offset(layer, sequence, false, kv_head);
+void KvCache::store_key(std::byte* keys, uint32_t position, const float* x) const {
+  const size_t panel = position / kKeyPanel * head_dim_ * kKeyPanel, lane = position % kKeyPanel;
+  if (type_ == KvType::f32) {
+    float* out = reinterpret_cast<float*>(keys) + panel + lane;
+    for (size_t i = 0; i < head_dim_; ++i) out[i * kKeyPanel] = x[i];
+    return;
+  }
+  half* out = reinterpret_cast<half*>(keys) + panel + lane;
+  constexpr size_t kPiece = 64;
+  half halves[kPiece];
+  for (size_t begin = 0; begin < head_dim_; begin += kPiece) {
+    const size_t count = std::min<size_t>(kPiece, head_dim_ - begin);
+    vector_ops().float_to_half(x + begin, halves, count);
+    for (size_t i = 0; i < count; ++i) out[(begin + i) * kKeyPanel] = halves[i];
+  }
 }
 
-const std::byte* KvCache::values(uint32_t layer, uint32_t sequence, uint32_t kv_head) const {
-  return data_.get() + head_offset(layer, sequence, true, kv_head);
+void KvCache::store_value(std::byte* values, uint32_t position, const float* x) const {
+  std::byte* out = values + size_t(position) * value_stride_ * element_bytes_;
+  if (type_ == KvType::f32) {
+    std::memcpy(out, x, head_dim_ * sizeof(float));
+  } else {
+    vector_ops().float_to_half(x, reinterpret_cast<half*>(out), head_dim_);
+  }
 }
 
 }  // namespace nibble

@@ -33,14 +33,16 @@ class KvCache {
   /// Makes `to` a copy of the first `length` tokens of `from`, which has at least so many.
   void copy_prefix(uint32_t from, uint32_t to, uint32_t length);
 
-  // For the runtime's attention.
+  // For the runtime's attention. Elements are float or half, as type() says.
 
-  /// Elements between two positions of a head: head_dim, padded with zeros to kAttentionAlign.
-  uint32_t stride() const { return stride_; }
   /// Writes the token's key and value [n_kv_heads, head_dim] of one layer. Does not change the length.
   void append(uint32_t layer, uint32_t sequence, uint32_t position, const float* key, const float* value);
-  const std::byte* keys(uint32_t layer, uint32_t sequence, uint32_t kv_head) const;    // [capacity, stride]
-  const std::byte* values(uint32_t layer, uint32_t sequence, uint32_t kv_head) const;  // [capacity, stride]
+  /// The keys of a head in panels of kKeyPanel positions: [panels, head_dim, kKeyPanel].
+  const std::byte* keys(uint32_t layer, uint32_t sequence, uint32_t kv_head) const;
+  /// The values of a head: [panels * kKeyPanel, value_stride].
+  const std::byte* values(uint32_t layer, uint32_t sequence, uint32_t kv_head) const;
+  /// head_dim, padded with zeros to a multiple of 16.
+  uint32_t value_stride() const { return value_stride_; }
   void set_length(uint32_t sequence, uint32_t length) { lengths_[sequence] = length; }
 
  private:
@@ -48,12 +50,13 @@ class KvCache {
     void operator()(std::byte* bytes) const { std::free(bytes); }
   };
 
-  /// The offset of [capacity, stride] of one head: layers, then sequences, then keys and values, then heads.
-  size_t head_offset(uint32_t layer, uint32_t sequence, bool value, uint32_t kv_head) const;
-  void store(size_t offset, const float* x);
+  /// The bytes of one head come together: its keys, then its values.
+  std::byte* head(uint32_t layer, uint32_t sequence, uint32_t kv_head) const;
+  void store_key(std::byte* keys, uint32_t position, const float* x) const;
+  void store_value(std::byte* values, uint32_t position, const float* x) const;
 
-  uint32_t capacity_ = 0, layers_ = 0, kv_heads_ = 0, head_dim_ = 0, stride_ = 0;
-  size_t element_bytes_ = 0;
+  uint32_t capacity_ = 0, kv_heads_ = 0, head_dim_ = 0, layers_ = 0, value_stride_ = 0;
+  size_t element_bytes_ = 0, key_bytes_ = 0, value_bytes_ = 0;  // the last two of one head
   KvType type_ = KvType::f16;
   std::vector<uint32_t> lengths_;
   uint64_t bytes_ = 0;

@@ -16,7 +16,7 @@ ModelConfig small_config() {
   ModelConfig config;
   config.n_layers = 2;
   config.n_kv_heads = 3;
-  config.head_dim = 20;  // padded to 32
+  config.head_dim = 20;  // values are padded to 32
   return config;
 }
 
@@ -31,9 +31,9 @@ float element(const KvCache& cache, const std::byte* head, size_t index) {
   return value;
 }
 
-/// A value that names its place, exact in float16.
+/// A value that names its place; integers up to 2048 are exact in float16.
 float key_value(uint32_t layer, uint32_t sequence, uint32_t position, uint32_t i) {
-  return float(layer * 1024 + sequence * 512 + position * 64 + i);
+  return float((layer * 977 + sequence * 331 + position * 60 + i) % 2039 + 1);
 }
 
 void fill(KvCache& cache, uint32_t sequence, uint32_t tokens) {
@@ -53,12 +53,16 @@ void fill(KvCache& cache, uint32_t sequence, uint32_t tokens) {
 void expect_filled(const KvCache& cache, uint32_t sequence, uint32_t source, uint32_t tokens) {
   for (uint32_t layer = 0; layer < 2; ++layer) {
     for (uint32_t head = 0; head < 3; ++head) {
+      const std::byte *keys = cache.keys(layer, sequence, head),
+                      *values = cache.values(layer, sequence, head);
       for (uint32_t position = 0; position < tokens; ++position) {
-        for (uint32_t i = 0; i < cache.stride(); ++i) {
+        for (uint32_t i = 0; i < 32; ++i) {
           const float expected = i < 20 ? key_value(layer, source, position, head * 20 + i) : 0.0f;
-          const size_t index = position * cache.stride() + i;
-          EXPECT_EQ(element(cache, cache.keys(layer, sequence, head), index), expected);
-          EXPECT_EQ(element(cache, cache.values(layer, sequence, head), index), -expected);
+          EXPECT_EQ(element(cache, values, position * 32 + i), -expected);
+          const size_t in_panel = (position / 16 * 20 + i) * 16 + position % 16;
+          if (i < 20) {
+            EXPECT_EQ(element(cache, keys, in_panel), expected);
+          }
         }
       }
     }
@@ -69,23 +73,23 @@ class KvCacheTest : public testing::TestWithParam<KvType> {};
 INSTANTIATE_TEST_SUITE_P(Type, KvCacheTest, testing::Values(KvType::f32, KvType::f16));
 
 TEST_P(KvCacheTest, KeepsEveryHeadWithZeroPadding) {
-  KvCache cache(small_config(), 2, 7, GetParam());
-  EXPECT_EQ(cache.stride(), 32u);
-  EXPECT_EQ(cache.bytes(), 2u * 2 * 3 * 7 * 32 * 2 * (GetParam() == KvType::f32 ? 4 : 2));
-  fill(cache, 0, 7);
+  KvCache cache(small_config(), 2, 17, GetParam());
+  EXPECT_EQ(cache.value_stride(), 32u);
+  EXPECT_EQ(cache.bytes(), 2u * 2 * 3 * 32 * (20 + 32) * (GetParam() == KvType::f32 ? 4 : 2));
+  fill(cache, 0, 17);
   fill(cache, 1, 5);
-  expect_filled(cache, 0, 0, 7);
+  expect_filled(cache, 0, 0, 17);
   expect_filled(cache, 1, 1, 5);
 }
 
 TEST_P(KvCacheTest, CopiesPrefixesAndTruncates) {
-  KvCache cache(small_config(), 2, 7, GetParam());
-  fill(cache, 0, 6);
-  cache.copy_prefix(0, 1, 4);
-  EXPECT_EQ(cache.length(1), 4u);
-  expect_filled(cache, 1, 0, 4);
-  cache.truncate(0, 9);
-  EXPECT_EQ(cache.length(0), 6u);
+  KvCache cache(small_config(), 2, 20, GetParam());
+  fill(cache, 0, 19);
+  cache.copy_prefix(0, 1, 18);
+  EXPECT_EQ(cache.length(1), 18u);
+  expect_filled(cache, 1, 0, 18);
+  cache.truncate(0, 20);
+  EXPECT_EQ(cache.length(0), 19u);
   cache.truncate(0, 2);
   EXPECT_EQ(cache.length(0), 2u);
   cache.copy_prefix(0, 0, 1);

@@ -12,7 +12,7 @@ namespace {
 struct V {
   using F = __m256;
   static constexpr size_t kLanes = 8;
-  static constexpr size_t kRowTile = 3;  // 12 of the 16 registers accumulate
+  static constexpr size_t kAccumulators = 12;  // of 16 registers
 
   /// All bits set in the first n lanes.
   static __m256i first(size_t n) {
@@ -65,10 +65,6 @@ struct V {
     __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
     four = _mm_max_ps(four, _mm_movehl_ps(four, four));
     return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
-  }
-  static void sum4(F a, F b, F c, F d, float* out) {
-    const F quarters = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1)));
   }
 
   static F duplicate(const float* x, size_t n) {

@@ -12,7 +12,7 @@ namespace {
 struct V {
   using F = __m512;
   static constexpr size_t kLanes = 16;
-  static constexpr size_t kRowTile = 4;  // 16 of the 32 registers accumulate
+  static constexpr size_t kAccumulators = 24;  // of 32 registers
 
   static __mmask16 first(size_t n) { return __mmask16((1u << n) - 1u); }
 
@@ -44,16 +44,8 @@ struct V {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(x, limit, _CMP_NLT_UQ), y);
   }
 
-  static __m256 low(F v) { return _mm512_castps512_ps256(v); }
-  static __m256 high(F v) { return _mm512_extractf32x8_ps(v, 1); }
   static float sum(F v) { return _mm512_reduce_add_ps(v); }
   static float largest(F v) { return _mm512_reduce_max_ps(v); }
-  static void sum4(F a, F b, F c, F d, float* out) {
-    const __m256 ab = _mm256_hadd_ps(_mm256_add_ps(low(a), high(a)), _mm256_add_ps(low(b), high(b)));
-    const __m256 cd = _mm256_hadd_ps(_mm256_add_ps(low(c), high(c)), _mm256_add_ps(low(d), high(d)));
-    const __m256 quarters = _mm256_hadd_ps(ab, cd);
-    _mm_storeu_ps(out, _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1)));
-  }
 
   static F duplicate(const float* x, size_t n) {
     const __m512i pairs = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);

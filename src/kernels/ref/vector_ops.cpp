@@ -54,12 +54,22 @@ void rotate_interleaved(float* x, const float* cosines, const float* sines, size
   }
 }
 
-void attention_scores(const float* q, size_t rows, const float* k, size_t positions, size_t dim,
-                      float* scores, size_t score_stride) {
+float to_float(float x) {
+  return x;
+}
+
+float to_float(uint16_t x) {
+  return half_to_float(x);
+}
+
+template <typename T>
+void attention_scores(const float* q, size_t rows, const T* k, size_t panels, size_t dim, float* scores,
+                      size_t score_stride) {
   for (size_t r = 0; r < rows; ++r) {
-    for (size_t p = 0; p < positions; ++p) {
+    for (size_t p = 0; p < panels * kKeyPanel; ++p) {
+      const T* key = k + p / kKeyPanel * dim * kKeyPanel + p % kKeyPanel;
       float sum = 0.0f;
-      for (size_t i = 0; i < dim; ++i) sum += q[r * dim + i] * k[p * dim + i];
+      for (size_t i = 0; i < dim; ++i) sum += q[r * dim + i] * to_float(key[i * kKeyPanel]);
       scores[r * score_stride + p] = sum;
     }
   }
@@ -79,14 +89,15 @@ float softmax_step(float* scores, size_t n, float* max, float* sum) {
   return rescale;
 }
 
-void attention_values(const float* weights, size_t weight_stride, size_t rows, const float* v,
-                      size_t positions, size_t dim, const float* rescale, float* out) {
+template <typename T>
+void attention_values(const float* weights, size_t weight_stride, size_t rows, const T* v, size_t positions,
+                      size_t dim, const float* rescale, float* out) {
   for (size_t r = 0; r < rows; ++r) {
     float* row = out + r * dim;
     for (size_t i = 0; i < dim; ++i) row[i] *= rescale[r];
     for (size_t p = 0; p < positions; ++p) {
       const float weight = weights[r * weight_stride + p];
-      for (size_t i = 0; i < dim; ++i) row[i] += weight * v[p * dim + i];
+      for (size_t i = 0; i < dim; ++i) row[i] += weight * to_float(v[p * dim + i]);
     }
   }
 }
@@ -102,9 +113,11 @@ const VectorOps kVectorOpsScalar = {
     .silu_multiply = silu_multiply,
     .rotate_halves = rotate_halves,
     .rotate_interleaved = rotate_interleaved,
-    .attention_scores = attention_scores,
+    .attention_scores = attention_scores<float>,
+    .attention_scores_half = attention_scores<uint16_t>,
     .softmax_step = softmax_step,
-    .attention_values = attention_values,
+    .attention_values = attention_values<float>,
+    .attention_values_half = attention_values<uint16_t>,
 };
 
 }  // namespace nibble
