@@ -102,8 +102,9 @@ class HfConfigReader {
     read_architecture();
     refuse_unsupported();
     read_dimensions();
-    read_attention();
+    read_biases();
     read_rope();
+    config_.sliding_window = read_sliding_window();
     return std::move(config_);
   }
 
@@ -111,7 +112,7 @@ class HfConfigReader {
   void read_architecture();
   void refuse_unsupported() const;
   void read_dimensions();
-  void read_attention();
+  void read_biases();
   uint32_t read_sliding_window() const;
   uint32_t count_sliding_layers() const;
   void read_rope();
@@ -188,15 +189,15 @@ void HfConfigReader::read_dimensions() {
   }
 }
 
-void HfConfigReader::read_attention() {
+void HfConfigReader::read_biases() {
   if (config_.model_type == "qwen2") {
     config_.qkv_bias = true;
   } else if (config_.model_type != "mistral") {
     config_.qkv_bias = config_.output_bias = root_.flag("attention_bias", false);
   }
-  config_.sliding_window = read_sliding_window();
 }
 
+/// 0 as well when the window covers the whole context, which rope scaling may have extended.
 uint32_t HfConfigReader::read_sliding_window() const {
   const bool is_mistral = config_.model_type == "mistral";
   if (config_.model_type == "llama" || (!is_mistral && !root_.flag("use_sliding_window", false))) return 0;
@@ -239,8 +240,10 @@ Object HfConfigReader::rope_object(const char*& key) const {
   const auto parameters = root_.object(key);
   if (!parameters) return Object(kNothing, where_);
   // With layer_types there may be one set for each kind of layer; all layers are of one kind here.
-  const char* kind = config_.sliding_window > 0 ? "sliding_attention" : "full_attention";
-  return parameters->object(kind).value_or(*parameters);
+  const bool sliding = count_sliding_layers() == config_.num_hidden_layers;
+  if (const auto own = parameters->object(sliding ? "sliding_attention" : "full_attention")) return *own;
+  if (const auto other = parameters->object(sliding ? "full_attention" : "sliding_attention")) return *other;
+  return *parameters;
 }
 
 void HfConfigReader::read_rope() {

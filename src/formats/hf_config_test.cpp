@@ -168,6 +168,12 @@ TEST(HfConfig, SlidingWindowOnlyWhereItIsInUse) {
   off["sliding_window"] = nullptr;
   EXPECT_EQ(read_hf_config(off.dump(), "config.json").sliding_window, 0u);
   EXPECT_EQ(read_with({{"architectures", mistral}, {"sliding_window", 8192}}).sliding_window, 0u);
+  // Scaling extends the context beyond the window.
+  EXPECT_EQ(read_with({{"architectures", mistral},
+                       {"sliding_window", 8192},
+                       {"rope_scaling", {{"type", "dynamic"}, {"factor", 4}}}})
+                .sliding_window,
+            8192u);
 
   EXPECT_EQ(read_with({{"architectures", qwen}, {"sliding_window", 4096}, {"use_sliding_window", false}})
                 .sliding_window,
