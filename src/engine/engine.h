@@ -5,6 +5,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/thread_pool.h"
@@ -16,8 +17,8 @@
 namespace nibble {
 
 struct EngineOptions {
-  int threads = 0;            ///< 0: one per physical core
-  uint32_t context = 0;       ///< 0: the model's own, at most 4096 unless asked for more
+  int threads = 0;       ///< 0: one per physical core
+  uint32_t context = 0;  ///< 0: the model's own, at most 4096 unless asked for more
   KvType kv_type = KvType::f16;
 };
 
@@ -28,13 +29,18 @@ struct GenerateParams {
 };
 
 enum class StopReason { end_of_turn, stop_string, max_new_tokens, context_full, cancelled };
+std::string_view stop_reason_name(StopReason reason);  ///< as the enumerator is spelled
 
 struct Generation {
-  std::vector<int32_t> tokens;
-  std::string text;
+  std::vector<int32_t> tokens;  ///< as they were chosen, the one that ended the answer included
+  std::string text;             ///< without control tokens and stop strings
   StopReason reason = StopReason::max_new_tokens;
-  uint32_t prompt_tokens = 0, cached_tokens = 0;
-  double prefill_s = 0, decode_s = 0;
+  uint64_t seed = 0;                              ///< that repeats this answer
+  uint32_t prompt_tokens = 0, cached_tokens = 0;  ///< the cached ones had been computed before
+  double prefill_s = 0, decode_s = 0;             ///< up to the first token, and from there
+
+  double prefill_tokens_per_s() const;
+  double decode_tokens_per_s() const;  ///< 0 when there was nothing to measure
 };
 
 /// One question for scoring: log-probabilities of each continuation after the shared context.
@@ -43,44 +49,62 @@ struct ScoreRequest {
   std::vector<std::vector<int32_t>> continuations;  ///< each at least one token
 };
 
-/// A loaded model with its tokenizer and chat template: all that the front ends see.
+/// What the engine holds in memory.
+struct EngineMemory {
+  uint64_t weight_bytes, cache_bytes;
+};
+
+/// A loaded model with its tokenizer and chat template: all that the front ends see. Calls must not
+/// overlap: one conversation at a time.
 class Engine {
  public:
+  /// Throws Error when the model can't be read, or a context is asked for that it was not made for.
   static std::unique_ptr<Engine> load(const std::filesystem::path& model, const EngineOptions& options = {});
   ~Engine();
 
   const Model& model() const;
-  const Tokenizer& tokenizer() const;      ///< throws Error when the checkpoint has none
   bool has_tokenizer() const;
-  const ChatTemplate& chat_template() const;  ///< the model's own, else ChatML; see set_chat_template
+  const Tokenizer& tokenizer() const;  ///< throws Error when the checkpoint has none
+  bool has_chat_template() const;      ///< the model brings one, or one was set
+  /// The one set, else the model's own, else ChatML. Throws Error when the model's can't be parsed.
+  const ChatTemplate& chat_template() const;
   void set_chat_template(ChatTemplate chat_template);
-  uint32_t context() const;
+  void use_own_chat_template();
+  uint32_t context() const;  ///< tokens that a prompt and its answer may have together
   ThreadPool& pool();
+  EngineMemory memory() const;
 
-  /// Prompt ids of a conversation, special tokens parsed, ready for an answer.
+  /// Prompt ids of a conversation, special tokens parsed, ready for an answer. A begin token that the
+  /// vocabulary asks for is put first when the template does not write it.
   std::vector<int32_t> encode_chat(const std::vector<ChatMessage>& messages) const;
 
   /// Continues the prompt. `on_text` gets each piece of text as it is certain (never inside a character
-  /// or a possible stop string) and returns false to cancel. The cache of the last call is kept: a
-  /// prompt that begins the same is not computed again.
+  /// or a possible stop string), and an empty one after work that gave none; it returns false to cancel.
+  /// Tokens of the last call's prompt and answer that this prompt begins with are not computed again.
+  /// Throws Error for an empty prompt, or one that is longer than the context.
   Generation generate(std::span<const int32_t> prompt, const GenerateParams& params,
                       const std::function<bool(std::string_view)>& on_text = {});
 
-  /// Logits [n_tokens, vocab] of one sequence, in slices: on_logits(first_position, logits [n, vocab]).
+  /// Logits of one sequence from position `from` on, in slices: on_logits(first_position,
+  /// logits [rows, vocab], rows). The positions before are computed without the output matrix.
   void logits(std::span<const int32_t> tokens,
-              const std::function<void(size_t first, std::span<const float> logits, size_t rows)>& on_logits);
+              const std::function<void(size_t first, std::span<const float> logits, size_t rows)>& on_logits,
+              size_t from = 0);
 
-  /// result[i][j][t] = log p(continuation j's token t | context i, its tokens before t). Questions share
-  /// batches, continuations share their context's computation.
   struct TokenScore {
-    float log_probability;
-    bool greedy;  ///< the token was the most probable
+    double log_probability;  ///< natural logarithm
+    bool greedy;             ///< the token was the most probable
   };
-  std::vector<std::vector<std::vector<TokenScore>>> score(std::span<const ScoreRequest> requests);
+  /// result[i][j][t] = log p(continuation j's token t | context i, its tokens before t). Questions share
+  /// batches, continuations their context's computation, and both what they begin with; nothing of it
+  /// changes the result. More questions in a call share more. on_scored(n): n more questions are done.
+  std::vector<std::vector<std::vector<TokenScore>>> score(std::span<const ScoreRequest> requests,
+                                                          const std::function<void(size_t)>& on_scored = {});
+
+  struct Impl;
 
  private:
   Engine();
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

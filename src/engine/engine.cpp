@@ -1,0 +1,171 @@
+#include "engine/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/error.h"
+#include "engine/engine_impl.h"
+#include "engine/vocabulary_loader.h"
+
+namespace nibble {
+
+namespace {
+
+/// A longer one costs memory that most conversations never use: who needs it asks.
+constexpr uint32_t kDefaultContext = 4096;
+/// Logits of a slice: 32 MB are 160 tokens of a vocabulary of 50,000.
+constexpr size_t kLogitBytes = 32 << 20;
+
+uint32_t choose_context(const Checkpoint& checkpoint, uint32_t wanted) {
+  const uint32_t most = checkpoint.config().context_length;
+  if (wanted > most) {
+    fail("{}: the model was made for a context of {} tokens, not {}: ask for at most {} (--context)",
+         checkpoint.path().string(), most, wanted, most);
+  }
+  return wanted ? wanted : std::min(most, kDefaultContext);
+}
+
+std::string token_text(const Vocabulary& vocabulary, std::optional<int32_t> id) {
+  return id ? vocabulary.tokens[size_t(*id)] : std::string();
+}
+
+}  // namespace
+
+Engine::Impl::Impl(std::shared_ptr<const Checkpoint> checkpoint, const EngineOptions& options)
+    : kv_type(options.kv_type),
+      context(choose_context(*checkpoint, options.context)),
+      pool(options.threads),
+      model(Model::load(checkpoint, pool)),
+      forward(model, pool) {
+  if (has_vocabulary(*checkpoint)) tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
+}
+
+KvCache& Engine::Impl::conversation_cache() {
+  if (!conversation) conversation = std::make_unique<KvCache>(model->config(), 1, context, kv_type);
+  return *conversation;
+}
+
+KvCache& Engine::Impl::work_cache(uint32_t sequences, uint32_t capacity) {
+  if (!work || work->sequences() < sequences || work->capacity() < capacity) {
+    work.reset();  // before the new one is made: never two
+    work = std::make_unique<KvCache>(model->config(), sequences, capacity, kv_type);
+  }
+  for (uint32_t s = 0; s < work->sequences(); ++s) work->truncate(s, 0);
+  return *work;
+}
+
+size_t Engine::Impl::logit_rows() const {
+  return std::clamp<size_t>(kLogitBytes / (sizeof(float) * model->config().vocab), 16, Forward::kMaxSlice);
+}
+
+bool Engine::Impl::needs_one_pass(size_t length) const {
+  const RopeConfig& rope = model->config().rope;
+  return rope.scaling == RopeScaling::dynamic && length > rope.original_context;
+}
+
+std::span<const float> Engine::Impl::extend_conversation(std::span<const int32_t> tokens, bool last) {
+  std::vector<BatchToken> batch;
+  batch.reserve(tokens.size());
+  for (const int32_t id : tokens) batch.push_back({id, 0, false});
+  batch.back().wants_logits = last;
+  const auto logits = forward.run(batch, conversation_cache());
+  cached.insert(cached.end(), tokens.begin(), tokens.end());
+  return logits;
+}
+
+Engine::Engine() = default;
+Engine::~Engine() = default;
+
+std::unique_ptr<Engine> Engine::load(const std::filesystem::path& model, const EngineOptions& options) {
+  std::unique_ptr<Engine> engine(new Engine());
+  engine->impl_ = std::make_unique<Impl>(Checkpoint::open(model), options);
+  return engine;
+}
+
+const Model& Engine::model() const {
+  return *impl_->model;
+}
+bool Engine::has_tokenizer() const {
+  return impl_->tokenizer != nullptr;
+}
+uint32_t Engine::context() const {
+  return impl_->context;
+}
+ThreadPool& Engine::pool() {
+  return impl_->pool;
+}
+
+const Tokenizer& Engine::tokenizer() const {
+  if (!impl_->tokenizer) {
+    fail(
+        "{}: there is no tokenizer in it, so text can't become tokens: give token ids (--tokens), or add "
+        "tokenizer.json or tokenizer.model",
+        model().checkpoint().path().string());
+  }
+  return *impl_->tokenizer;
+}
+
+bool Engine::has_chat_template() const {
+  return impl_->template_set || (has_tokenizer() && !tokenizer().vocabulary().chat_template.empty());
+}
+
+const ChatTemplate& Engine::chat_template() const {
+  if (!impl_->chat_template) {
+    const std::string& source = tokenizer().vocabulary().chat_template;
+    impl_->chat_template.emplace(source.empty() ? ChatTemplate::preset("chatml") : ChatTemplate(source));
+  }
+  return *impl_->chat_template;
+}
+
+void Engine::set_chat_template(ChatTemplate chat_template) {
+  impl_->chat_template.emplace(std::move(chat_template));
+  impl_->template_set = true;
+}
+
+void Engine::use_own_chat_template() {
+  impl_->chat_template.reset();
+  impl_->template_set = false;
+}
+
+EngineMemory Engine::memory() const {
+  uint64_t cache = 0;
+  if (impl_->conversation) cache += impl_->conversation->bytes();
+  if (impl_->work) cache += impl_->work->bytes();
+  return {impl_->model->weight_bytes(), cache};
+}
+
+std::vector<int32_t> Engine::encode_chat(const std::vector<ChatMessage>& messages) const {
+  const Vocabulary& vocabulary = tokenizer().vocabulary();
+  const std::string text = chat_template().render(messages, true, token_text(vocabulary, vocabulary.bos),
+                                                  token_text(vocabulary, vocabulary.eos));
+  auto ids = tokenizer().encode(text, {.add_special = false, .parse_special = true});
+  if (vocabulary.add_bos && vocabulary.bos && (ids.empty() || ids.front() != *vocabulary.bos)) {
+    ids.insert(ids.begin(), *vocabulary.bos);
+  }
+  return ids;
+}
+
+void Engine::logits(
+    std::span<const int32_t> tokens,
+    const std::function<void(size_t first, std::span<const float> logits, size_t rows)>& on_logits,
+    size_t from) {
+  KvCache& cache = impl_->work_cache(1, uint32_t(std::min<size_t>(tokens.size(), UINT32_MAX)));
+  std::vector<BatchToken> batch;
+  for (size_t i = 0; i < tokens.size(); ++i) batch.push_back({tokens[i], 0, i >= from});
+  if (impl_->needs_one_pass(tokens.size())) {
+    impl_->forward.run(batch, cache, [&](std::span<const float> rows) {
+      const size_t count = rows.size() / model().config().vocab;
+      on_logits(std::exchange(from, from + count), rows, count);
+    });
+    return;
+  }
+  for (size_t first = 0; first < batch.size();) {
+    const size_t step = first < from ? std::min(from - first, Forward::kMaxSlice) : impl_->logit_rows();
+    const auto slice = std::span(batch).subspan(first, std::min(step, batch.size() - first));
+    const auto rows = impl_->forward.run(slice, cache);
+    if (first >= from) on_logits(first, rows, slice.size());
+    first += slice.size();
+  }
+}
+
+}  // namespace nibble
