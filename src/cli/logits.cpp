@@ -1,0 +1,97 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "engine/vocabulary_loader.h"
+#include "formats/npy.h"
+#include "model/checkpoint.h"
+#include "runtime/forward.h"
+#include "text/tokenizer.h"
+
+namespace nibble {
+
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string model, tokens, prompt, output, kv_type = "f32";
+  uint32_t context = 0;
+};
+
+std::vector<int32_t> parse_tokens(const std::string& list) {
+  std::vector<int32_t> ids;
+  const char *at = list.data(), *end = at + list.size();
+  while (true) {
+    int32_t id = 0;
+    const auto [next, error] = std::from_chars(at, end, id);
+    if (error != std::errc() || (next != end && *next != ',')) {
+      throw UsageError(
+          fmt::format("--tokens {}: token ids separated by commas are needed, such as 1,2,3", list));
+    }
+    ids.push_back(id);
+    if (next == end) return ids;
+    at = next + 1;
+  }
+}
+
+std::vector<int32_t> token_ids(const Options& options, const Checkpoint& checkpoint) {
+  if (!options.tokens.empty()) return parse_tokens(options.tokens);
+  std::vector<int32_t> ids = Tokenizer::create(load_vocabulary(checkpoint))->encode(options.prompt);
+  if (ids.empty()) throw UsageError("--prompt gives no tokens; write a longer one");
+  return ids;
+}
+
+void run(const Options& options) {
+  if (options.tokens.empty() == options.prompt.empty()) {
+    throw UsageError("logits: give either --tokens or --prompt");
+  }
+  Progress::set_quiet(options.common.quiet);
+  const auto checkpoint = Checkpoint::open(options.model);
+  const std::vector<int32_t> ids = token_ids(options, *checkpoint);
+
+  ThreadPool pool(options.common.threads);
+  Forward forward(Model::load(checkpoint, pool), pool);
+  const ModelConfig& config = checkpoint->config();
+  const uint32_t capacity = options.context != 0 ? options.context : uint32_t(ids.size());
+  KvCache cache(config, 1, capacity, options.kv_type == "f16" ? KvType::f16 : KvType::f32);
+  std::vector<BatchToken> batch;
+  for (const int32_t id : ids) batch.push_back({id, 0, true});
+
+  NpyWriter writer(options.output, ids.size(), config.vocab);
+  Progress progress("Computing logits", ids.size(), "tokens");
+  forward.run(batch, cache, [&](std::span<const float> logits) {
+    writer.write(logits);
+    progress.add(logits.size() / config.vocab);
+  });
+  writer.finish();
+}
+
+}  // namespace
+
+void add_logits(CLI::App& app) {
+  const auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(app, "logits", "Write the logits of every token of a text as a NumPy file",
+                                  options->common, [options] { run(*options); });
+  command->add_option("model", options->model, "GGUF file or Hugging Face directory")->required();
+  command->add_option("--tokens", options->tokens, "Token ids separated by commas; no tokenizer is needed");
+  command->add_option("-p,--prompt", options->prompt,
+                      "Text to tokenize, with the begin token if the model has one");
+  command->add_option("-o,--output", options->output, "NumPy file to write: float32 [tokens, vocabulary]")
+      ->required();
+  command->add_option("--kv-type", options->kv_type, "Type of the KV cache; default: f32")
+      ->check(CLI::IsMember({"f32", "f16"}));
+  command
+      ->add_option("--context", options->context,
+                   "Room in the KV cache; default: as many tokens as there are")
+      ->check(CLI::PositiveNumber);
+}
+
+}  // namespace nibble
