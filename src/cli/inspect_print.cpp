@@ -124,6 +124,7 @@ void print_metadata(const nlohmann::ordered_json& metadata) {
   if (metadata.empty()) return;
   fmt::print("\n{}\n", heading("Made by nibble"));
   for (const auto& [key, value] : metadata.items()) {
+    if (value.is_array()) continue;  // long lists, such as a tokenizer's rules; --json has them
     fmt::print("  {:<24} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
   }
 }

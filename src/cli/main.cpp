@@ -32,6 +32,12 @@ int main(int argc, char** argv) {
   nibble::add_inspect(app);
   nibble::add_tokenize(app);
   nibble::add_logits(app);
+  nibble::add_quantize(app);
+  nibble::add_generate(app);
+  nibble::add_chat(app);
+  nibble::add_eval(app);
+  nibble::add_compare(app);
+  nibble::add_bench(app);
   nibble::add_synth(app);
 
   try {

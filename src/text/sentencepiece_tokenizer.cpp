@@ -20,6 +20,12 @@ size_t character_length(std::string_view text) {
   return size_t(std::max(1, decode_utf8(text).length));
 }
 
+/// Spaces are written as U+2581 before anything is looked for, so that a piece with a plain one is never
+/// found.
+bool can_occur(std::string_view token) {
+  return token.find(' ') == std::string_view::npos;
+}
+
 std::string with_spaces(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -72,7 +78,7 @@ bool SentencePieceTokenizer::is_matched_by_model(int32_t id) const {
   return vocabulary_.types[size_t(id)] == TokenType::user_defined;
 }
 
-/// Merging gives normal pieces, and unused ones on the way. A text that has a plain space can't occur.
+/// Merging gives normal pieces, and unused ones on the way.
 bool SentencePieceTokenizer::is_mergeable(size_t id) const {
   switch (vocabulary_.types[id]) {
     case TokenType::control:
@@ -82,7 +88,7 @@ bool SentencePieceTokenizer::is_mergeable(size_t id) const {
     case TokenType::user_defined:
       return !vocabulary_.merges.empty();
     default:
-      return vocabulary_.tokens[id].find(' ') == std::string::npos;
+      return can_occur(vocabulary_.tokens[id]);
   }
 }
 
@@ -169,7 +175,7 @@ void SentencePieceTokenizer::build_user_defined() {
     const auto is_it = [id](const AddedToken& token) { return token.id == int32_t(id); };
     if (vocabulary_.types[id] != TokenType::user_defined || std::ranges::any_of(vocabulary_.added, is_it))
       continue;
-    user_defined_.add(pieces_[id], {.id = int32_t(id)});
+    if (can_occur(vocabulary_.tokens[id])) user_defined_.add(pieces_[id], {.id = int32_t(id)});
   }
 }
 

@@ -1,0 +1,171 @@
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <chrono>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "cli/commands.h"
+#include "cli/compare_worker.h"
+#include "cli/json_output.h"
+#include "evaluate/report_html.h"
+#include "evaluate/report_table.h"
+#include "model/checkpoint.h"
+
+namespace nibble {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  CommonOptions common;
+  JsonOutput json;
+  std::vector<std::string> models;
+  std::string report, note;
+  CompareJob job;
+};
+
+/// Quoted for a shell where it has to be.
+std::string shell_word(const std::string& word) {
+  constexpr const char* kPlain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./=+,:@%";
+  if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+/// The command that does the same again, defaults spelled out where they could change.
+std::string command_line(const Options& options) {
+  const CompareJob& job = options.job;
+  std::string line = "nibble compare";
+  for (const std::string& model : options.models) line += " " + shell_word(model);
+  if (!job.arc.empty()) line += " --arc " + shell_word(job.arc);
+  if (job.arc_style != "continuation") line += " --arc-style " + job.arc_style;
+  if (job.limit > 0) line += fmt::format(" --limit {} --seed {}", job.limit, job.seed);
+  line += fmt::format(" --prompt {} --generate {} --repeat {}", job.bench.prompt, job.bench.generate,
+                      job.bench.repeat);
+  if (options.common.threads > 0) line += fmt::format(" --threads {}", options.common.threads);
+  if (!options.report.empty()) line += " --report " + shell_word(options.report);
+  return line;
+}
+
+/// Finds out before hours of work whether all of it can be done.
+ArcData check(const Options& options) {
+  const CompareJob& job = options.job;
+  for (const std::string& model : options.models) {
+    const auto checkpoint = Checkpoint::open(model);
+    const uint32_t context = checkpoint->config().context_length;
+    if (job.bench.prompt > context || job.bench.generate > context) {
+      fail("{}: its context is {} tokens; give a smaller --prompt and --generate", model, context);
+    }
+  }
+  if (!options.report.empty()) {
+    std::error_code error;
+    fs::create_directories(options.report, error);
+    if (error) fail("--report {}: cannot make the directory: {}", options.report, error.message());
+  }
+  return job.arc.empty() ? find_arc(std::nullopt) : find_arc(job.arc);
+}
+
+RunInfo run_info(const Options& options, const ArcData& data) {
+  const CompareJob& job = options.job;
+  RunInfo run;
+  run.version = NIBBLE_VERSION;
+  run.date = fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(std::chrono::system_clock::now()));
+  run.cpu = cpu_info().model;
+  run.isa = isa_name(selected_isa());
+  run.command = command_line(options);
+  run.note = options.note;
+  run.threads = options.common.threads > 0 ? options.common.threads : cpu_info().physical_cores;
+  run.physical_cores = cpu_info().physical_cores;
+  run.prompt = job.bench.prompt;
+  run.generate = job.bench.generate;
+  run.repeat = job.bench.repeat;
+  run.seed = job.seed;
+  const size_t total = data.questions.size(), asked = sample_arc(data.questions, job.limit, job.seed).size();
+  run.questions = fmt::format("{} of {}", describe_sample(asked, total, job.seed), data.source);
+  run.arc_style = job.arc_style;
+  return run;
+}
+
+void write_reports(const Comparison& comparison, const fs::path& directory) {
+  write_file(directory / "report.md", markdown_report(comparison));
+  write_file(directory / "report.json", to_json(comparison).dump(2) + "\n");
+  write_file(directory / "report.html", html_report(comparison));
+}
+
+void run(Options& options) {
+  Comparison comparison;
+  comparison.run = run_info(options, check(options));
+  options.job.threads = options.common.threads;
+  options.job.quiet = options.common.quiet;
+  size_t failed = 0;
+  for (const std::string& model : options.models) {
+    if (!options.common.quiet) {
+      fmt::print(stderr, "[{}/{}] {}\n", comparison.models.size() + 1, options.models.size(), model);
+    }
+    options.job.model = model;
+    comparison.models.push_back(figures_from_json(run_in_process(options.job)));
+    failed += comparison.models.back().error.empty() ? 0 : 1;
+  }
+  complete_comparison(comparison);
+  if (!options.report.empty()) write_reports(comparison, options.report);
+  options.json.write(to_json(comparison));
+  if (!options.json.to_stdout()) {
+    fmt::print("{}", terminal_report(comparison));
+    if (!options.report.empty())
+      fmt::print("\nReport: {}\n", (fs::path(options.report) / "report.html").string());
+  }
+  if (failed > 0) {
+    fail("{} of {} models could not be measured: {}", failed, comparison.models.size(),
+         fmt::join(failures(comparison), "; "));
+  }
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CompareJob& job = options->job;
+  CLI::App* command =
+      add_command(app, "compare", "Size, CPU, memory, accuracy and speed of models in one table",
+                  options->common, [options] { run(*options); });
+  command
+      ->add_option("MODEL", options->models,
+                   "GGUF files or Hugging Face directories; the first is what the others are compared with")
+      ->required();
+  command->add_option("--report", options->report, "Write report.md, report.json and report.html there")
+      ->type_name("DIR");
+  command
+      ->add_option("--arc", job.arc,
+                   "Questions: a .jsonl file, or a directory with ARC's test sets; default: the folder in "
+                   "NIBBLE_DATA, ../shared/data, or questions that come along")
+      ->type_name("PATH");
+  command->add_option("--arc-style", job.arc_style, "continuation or letter; see 'nibble eval --help'")
+      ->check(CLI::IsMember({"continuation", "letter"}))
+      ->capture_default_str();
+  command->add_option("--limit", job.limit, "Ask a random sample of so many questions; default: all");
+  command->add_option("--seed", job.seed, "Of the sample")->capture_default_str();
+  command->add_option("--prompt", job.bench.prompt, "Tokens of prefill")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--generate", job.bench.generate, "Tokens to decode")
+      ->check(CLI::Range(1, 1 << 20))
+      ->capture_default_str();
+  command->add_option("--repeat", job.bench.repeat, "Runs of each; the median counts")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
+  command->add_option("--note", options->note, "A remark to print with the results")->type_name("TEXT");
+  options->json.add_to(*command);
+  add_compare_worker(app);
+}
+
+}  // namespace nibble

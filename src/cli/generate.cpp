@@ -1,0 +1,148 @@
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/process.h"
+#include "base/utf8.h"
+#include "cli/commands.h"
+#include "cli/decoding_options.h"
+#include "cli/terminal.h"
+
+namespace nibble {
+
+namespace {
+
+struct Options {
+  CommonOptions common;
+  DecodingOptions decoding;
+  std::string model, prompt, tokens, file;
+  bool raw = false, chat = false, json = false;
+  int sequences = 1;
+  CLI::App* command = nullptr;
+};
+
+std::vector<int32_t> parse_tokens(const std::string& text) {
+  std::vector<int32_t> tokens;
+  const char *at = text.data(), *end = at + text.size();
+  while (true) {
+    int32_t token = 0;
+    const auto [stopped, error] = std::from_chars(at, end, token);
+    if (error != std::errc() || (stopped != end && *stopped != ',')) {
+      throw UsageError(
+          fmt::format("--tokens {}: token ids are whole numbers with commas between, as in 1,2,3", text));
+    }
+    tokens.push_back(token);
+    if (stopped == end) return tokens;
+    at = stopped + 1;
+  }
+}
+
+std::string prompt_text(const Options& options) {
+  if (options.file.empty()) return options.prompt;
+  if (options.file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
+  return read_file(options.file);
+}
+
+std::vector<int32_t> prompt_tokens(const Options& options, const Engine& engine) {
+  if (!options.tokens.empty()) return parse_tokens(options.tokens);
+  const std::string text = prompt_text(options);
+  return options.chat ? engine.encode_chat({{"user", text}}) : engine.tokenizer().encode(text);
+}
+
+nlohmann::ordered_json to_json(const std::vector<Generation>& answers) {
+  nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
+  double prefill_s = 0, decode_s = 0;
+  size_t decoded = 0, computed = 0;
+  for (const Generation& answer : answers) {
+    outputs.push_back({{"tokens", answer.tokens},
+                       {"text", answer.text},
+                       {"stop_reason", stop_reason_name(answer.reason)},
+                       {"seed", answer.seed}});
+    prefill_s += answer.prefill_s;
+    decode_s += answer.decode_s;
+    computed += answer.prompt_tokens - answer.cached_tokens;
+    decoded += answer.tokens.size() - 1;  // the first one comes from the prompt's logits
+  }
+  return {{"outputs", outputs},
+          {"prompt_tokens", answers.front().prompt_tokens},
+          {"prefill_s", prefill_s},
+          {"decode_s", decode_s},
+          {"prefill_tokens_per_s", prefill_s > 0 ? double(computed) / prefill_s : 0},
+          {"decode_tokens_per_s", decode_s > 0 ? double(decoded) / decode_s : 0},
+          {"peak_rss_bytes", process_usage().peak_resident_bytes}};
+}
+
+/// Writes the answer as it comes, or the ids where there is no tokenizer for text.
+Generation generate_to_stdout(Engine& engine, std::span<const int32_t> prompt, const GenerateParams& params) {
+  Generation answer = engine.generate(prompt, params, [](std::string_view piece) {
+    std::cout << piece << std::flush;
+    return interrupts() == 0;
+  });
+  if (!engine.has_tokenizer()) std::cout << fmt::format("{}", fmt::join(answer.tokens, ","));
+  std::cout << '\n';
+  return answer;
+}
+
+void run(Options& options) {
+  check_decoding_options(*options.command, options.decoding);
+  GenerateParams params = options.decoding.params;
+  if (params.sampling.greedy && options.sequences > 1) {
+    throw UsageError("--greedy gives the same output every time: leave it or --num-return-sequences out");
+  }
+  options.decoding.engine.threads = options.common.threads;
+  auto engine = Engine::load(options.model, options.decoding.engine);
+  const std::vector<int32_t> prompt = prompt_tokens(options, *engine);
+  catch_interrupts();
+
+  std::vector<Generation> answers;
+  for (int i = 0; i < options.sequences && interrupts() == 0; ++i) {
+    // The first seed may be random; the others follow it, so that each output can be repeated alone.
+    if (i > 0) params.sampling.seed = answers.front().seed + uint64_t(i);
+    if (options.json) {
+      answers.push_back(engine->generate(prompt, params, [](std::string_view) { return interrupts() == 0; }));
+      continue;
+    }
+    if (options.sequences > 1) std::cout << fmt::format("{}[{}]\n", i ? "\n" : "", i + 1) << std::flush;
+    answers.push_back(generate_to_stdout(*engine, prompt, params));
+  }
+  if (interrupts() > 0) end_interrupted();
+  if (options.json) {
+    std::cout << to_json(answers).dump(2) << '\n';
+  } else if (!options.common.quiet) {
+    print_status(answer_summary(answers.back(), *engine));
+  }
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      add_command(app, "generate", "Continue a text", options->common, [options] { run(*options); });
+  options->command = command;
+  command->add_option("model", options->model, "GGUF file or Hugging Face directory")->required();
+  auto* source = command->add_option_group("Prompt")->require_option(1);
+  source->add_option("-p,--prompt", options->prompt, "The text to continue");
+  source->add_option("--tokens", options->tokens, "The same as token ids: 1,2,3");
+  source->add_option("--file", options->file, "A file with the text; -: standard input");
+  auto* chat =
+      command->add_flag("--chat", options->chat, "The prompt is a chat message: apply the chat template");
+  command->add_flag("--raw", options->raw, "The prompt is the beginning of a text (default)")->excludes(chat);
+  command->add_flag("--json", options->json, "Print tokens, text and speeds as JSON");
+  command
+      ->add_option("--num-return-sequences", options->sequences, "Outputs, with seeds that follow each other")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  add_decoding_options(*command, options->decoding);
+}
+
+}  // namespace nibble

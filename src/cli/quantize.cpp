@@ -1,0 +1,149 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "base/progress.h"
+#include "calibrate/quantize_model.h"
+#include "calibrate/recipe.h"
+#include "cli/commands.h"
+#include "engine/vocabulary_loader.h"
+#include "model/checkpoint.h"
+#include "model/gguf_config.h"
+
+namespace nibble {
+
+namespace {
+
+struct Options {
+  CommonOptions common;
+  std::string model, output, method = "rtn";
+  RecipeRequest request;
+  std::string output_type, embedding_type;
+  bool pure = false, json = false;
+};
+
+DType dtype_option(const std::string& flag, const std::string& name) {
+  const auto dtype = dtype_from_name(name);
+  if (!dtype) fail("{} {}: unknown tensor type; 'nibble quantize --help' lists them", flag, name);
+  return *dtype;
+}
+
+Recipe recipe_of(const Options& options) {
+  Recipe recipe = make_recipe(options.request);
+  recipe.pure = options.pure;
+  if (!options.output_type.empty()) recipe.output = dtype_option("--output-tensor-type", options.output_type);
+  if (!options.embedding_type.empty()) {
+    recipe.embedding = dtype_option("--token-embedding-type", options.embedding_type);
+  }
+  return recipe;
+}
+
+/// What the new file carries beside its tensors: all of a GGUF source, or what a Hugging Face directory
+/// says in GGUF's terms.
+GgufMetadata metadata_of(const Checkpoint& checkpoint) {
+  if (checkpoint.gguf() != nullptr) return checkpoint.gguf()->metadata();
+  GgufMetadata metadata;
+  write_config(checkpoint.config(), metadata);
+  if (has_vocabulary(checkpoint)) write_vocabulary(load_vocabulary(checkpoint), metadata);
+  return metadata;
+}
+
+void check_paths(const Options& options) {
+  namespace fs = std::filesystem;
+  std::error_code ignored;
+  if (fs::equivalent(options.model, options.output, ignored)) {
+    throw UsageError(fmt::format("-o {} is the model itself; name another file", options.output));
+  }
+  if (fs::is_directory(options.output, ignored)) {
+    throw UsageError(fmt::format("-o {} is a directory; name a file, such as {}/model.gguf", options.output,
+                                 options.output));
+  }
+}
+
+/// "210 x Q4_0, 1 x Q8_0, 61 x F32"
+std::string type_counts(const QuantizeSummary& summary) {
+  std::map<DType, size_t> counts;
+  for (const auto& tensor : summary.tensors) ++counts[tensor.to];
+  std::string text;
+  for (const auto& [dtype, count] : counts) {
+    text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, dtype_name(dtype));
+  }
+  return text;
+}
+
+nlohmann::json summary_json(const Options& options, const Recipe& recipe, const QuantizeSummary& summary) {
+  nlohmann::json tensors = nlohmann::json::array();
+  for (const auto& t : summary.tensors) {
+    tensors.push_back(
+        {{"name", t.name}, {"from", dtype_name(t.from)}, {"to", dtype_name(t.to)}, {"bytes", t.bytes}});
+  }
+  return {{"output", options.output},
+          {"recipe", recipe.name},
+          {"parameters", summary.parameters},
+          {"file_bytes", summary.file_bytes},
+          {"bits_per_weight", summary.bits_per_weight()},
+          {"seconds", summary.seconds},
+          {"tensors", tensors}};
+}
+
+void print_summary(const Options& options, const Recipe& recipe, uint64_t source_bytes,
+                   const QuantizeSummary& summary) {
+  size_t fallbacks = 0;
+  for (const auto& t : summary.tensors) fallbacks += t.fallback ? 1 : 0;
+  fmt::print("{}: {}, {:.1f} MB ({:.1f} MB before), {:.3f} bits per weight, in {:.1f} s\n", options.output,
+             recipe.name, double(summary.file_bytes) / 1e6, double(source_bytes) / 1e6,
+             summary.bits_per_weight(), summary.seconds);
+  fmt::print("  {}\n", type_counts(summary));
+  if (fallbacks > 0) {
+    fmt::print(
+        "  {} tensors have rows that do not divide by the block of {} and took the next type that fits\n",
+        fallbacks, recipe.name);
+  }
+}
+
+void run(const Options& options) {
+  check_paths(options);
+  Progress::set_quiet(options.common.quiet);
+  const Recipe recipe = recipe_of(options);
+  ThreadPool pool(options.common.threads);
+  const auto checkpoint = Checkpoint::open(options.model);
+  const QuantizeSummary summary =
+      quantize_model(*checkpoint, recipe, metadata_of(*checkpoint), options.output, pool);
+  if (options.json) {
+    fmt::print("{}\n", summary_json(options, recipe, summary).dump());
+  } else {
+    print_summary(options, recipe, checkpoint->file_bytes(), summary);
+  }
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = add_command(app, "quantize", "Write a model with one quantization, as a GGUF file",
+                                  options->common, [options] { run(*options); });
+  command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
+  command->add_option("-o,--output", options->output, "GGUF file to write")->required();
+  command
+      ->add_option("--type", options->request.type,
+                   fmt::format("What most tensors become: {}", fmt::join(recipe_names(), ", ")))
+      ->required();
+  command->add_option("--method", options->method, "How codes are chosen: rtn (round-to-nearest)")
+      ->check(CLI::IsMember({"rtn"}));
+  command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128");
+  command->add_flag("--asymmetric", options->request.asymmetric, "int4 with a minimum per group");
+  command->add_flag("--double-quant", options->request.double_quant,
+                    "nf4, fp4: 8-bit scales of scales, as QLoRA (4.127 bits per weight)");
+  command->add_option("--output-tensor-type", options->output_type,
+                      "Type of output.weight; default q6_k for fewer bits");
+  command->add_option("--token-embedding-type", options->embedding_type, "Type of token_embd.weight");
+  command->add_flag("--pure", options->pure, "Every matrix gets --type, the output too");
+  command->add_flag("--json", options->json, "Print the result as JSON");
+}
+
+}  // namespace nibble

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "runtime/model.h"
+
+namespace nibble {
+
+struct BenchOptions {
+  uint32_t prompt = 512;                ///< tokens of prefill; 0: none
+  uint32_t generate = 64;               ///< tokens decoded after an empty context; 0: none
+  std::vector<uint32_t> batches = {1};  ///< sequences that decode together
+  uint32_t repeat = 3;
+};
+
+/// Speed of repeated runs, in tokens per second: of all sequences of the batch together.
+struct Speed {
+  uint32_t tokens = 0;  ///< per run and sequence
+  uint32_t batch = 1;
+  std::vector<double> tokens_per_s;  ///< of each run, ascending
+  double cpu_percent = 0;            ///< processor time over wall time; 100 is one core at work
+  double median() const;
+};
+
+struct BenchResult {
+  std::vector<Speed> prefill, decode;
+};
+
+/// Measures with random tokens, so that no tokenizer is needed. Throws Error when the model's context is
+/// shorter than the prompt or the generation.
+BenchResult run_bench(const std::shared_ptr<const Model>& model, ThreadPool& pool,
+                      const BenchOptions& options);
+
+}  // namespace nibble

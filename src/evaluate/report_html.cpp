@@ -1,0 +1,160 @@
+#include "evaluate/report_html.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "evaluate/report_table.h"
+#include "evaluate/scatter_plot.h"
+
+namespace nibble {
+
+namespace {
+
+constexpr const char* kStyle = R"css(
+:root { color-scheme: light dark; --page: #fbfaf8; --card: #fff; --ink: #1d2024; --soft: #5c636d;
+  --line: #e3e1dc; --accent: #0b6e8f; --mark: #b4511e; --stripe: #f5f3ef; }
+@media (prefers-color-scheme: dark) { :root { --page: #14171a; --card: #1c2024; --ink: #e8e6e1;
+  --soft: #a0a7b0; --line: #32383f; --accent: #5cc1e0; --mark: #f0975f; --stripe: #22272c; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; }
+main { max-width: 1060px; margin: 0 auto; padding: 2.5rem 1.25rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 .25rem; overflow-wrap: anywhere; }
+h2 { font-size: 1.15rem; margin: 2.5rem 0 .75rem; }
+.under { color: var(--soft); margin: 0 0 1.5rem; }
+.findings { margin: 0; padding: 1rem 1.25rem 1rem 2.25rem; background: var(--card);
+  border: 1px solid var(--line); border-left: 4px solid var(--accent); border-radius: 6px; }
+.findings li + li { margin-top: .4rem; }
+.failures li { color: var(--mark); }
+.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: .92rem; }
+th, td { padding: .5rem .8rem; text-align: left; white-space: nowrap; }
+th { color: var(--soft); font-weight: 600; white-space: normal; vertical-align: bottom; border-bottom: 1px solid var(--line); }
+td.number, th.number { text-align: right; }
+tbody tr:nth-child(even) { background: var(--stripe); }
+tbody td:first-child { font-weight: 600; }
+.legend { color: var(--soft); font-size: .88rem; margin: .75rem 0 0; padding: 0; list-style: none; }
+.plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.25rem; }
+figure { margin: 0; padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
+figcaption { font-size: .88rem; color: var(--soft); margin-top: .25rem; }
+svg { display: block; width: 100%; height: auto; }
+.plot-grid { stroke: var(--line); } .plot-axis { stroke: var(--soft); }
+.plot-text { fill: var(--soft); font-size: 12px; } .plot-label { fill: var(--ink); font-size: 13px;
+  paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
+.plot-leader { stroke: var(--soft); stroke-width: .75; } .plot-bar { stroke: var(--soft); fill: none; }
+.plot-point { fill: var(--accent); } .plot-reference { fill: var(--card); stroke: var(--mark); stroke-width: 2.5; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.25rem; margin: 0; }
+dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
+code { font: .88em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
+@media (max-width: 560px) { main { padding-top: 1.5rem; } h1 { font-size: 1.35rem; } dl { display: block; }
+  dd { margin-bottom: .6rem; } figure { padding: .6rem; } .plot-text { font-size: 14px; } .plot-label { font-size: 15px; } }
+)css";
+
+std::string html_list(const std::vector<std::string>& lines, const std::string& css_class) {
+  if (lines.empty()) return {};
+  std::string out = "<ul class=\"" + css_class + "\">\n";
+  for (const std::string& line : lines) out += "<li>" + escape_html(line) + "</li>\n";
+  return out + "</ul>\n";
+}
+
+std::string html_table(const Table& table) {
+  const auto row = [&](const char* tag, auto cell) {
+    std::string out = "<tr>";
+    for (size_t c = 0; c < table.columns.size(); ++c) {
+      out += fmt::format("<{0}{1}>{2}</{0}>", tag, table.columns[c].number ? " class=\"number\"" : "",
+                         escape_html(cell(c)));
+    }
+    return out + "</tr>\n";
+  };
+  std::string out = "<div class=\"scroll\"><table>\n<thead>";
+  out += row("th", [&](size_t c) { return table.columns[c].title; }) + "</thead>\n<tbody>\n";
+  for (const auto& cells : table.rows) out += row("td", [&](size_t c) { return cells[c]; });
+  return out + "</tbody></table></div>\n";
+}
+
+/// Memory in the unit that suits the largest model.
+struct MemoryUnit {
+  explicit MemoryUnit(const Comparison& comparison) {
+    uint64_t most = 0;
+    for (const ModelFigures& m : comparison.models) most = std::max(most, m.peak_rss_bytes);
+    if (most >= 2'000'000'000) bytes = 1e9, name = "GB";
+  }
+  double bytes = 1e6;
+  const char* name = "MB";
+};
+
+std::string figure(const ScatterPlot& plot, const std::string& caption) {
+  if (plot.points.empty()) return {};
+  return "<figure>" + scatter_svg(plot) + "<figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
+}
+
+std::string plots(const Comparison& comparison) {
+  const MemoryUnit unit(comparison);
+  const std::string memory = fmt::format("memory, {}", unit.name);
+  ScatterPlot accuracy{memory, "ARC, % right", {}, false}, decode{memory, "decode, tokens/s", {}, true};
+  for (const ModelFigures& m : comparison.models) {
+    const bool reference = &m == &comparison.models.front();
+    const double x = double(m.peak_rss_bytes) / unit.bytes;
+    if (!m.accuracy.empty()) {
+      const AccuracyFigure& all = m.accuracy.front();
+      const Interval interval =
+          wilson_interval(uint64_t(std::count(m.correct.begin(), m.correct.end(), true)), all.n);
+      accuracy.points.push_back(
+          {m.name, x, 100 * all.acc.mean, 100 * interval.low, 100 * interval.high, reference});
+    }
+    if (m.decode.median > 0) {
+      decode.points.push_back({m.name, x, m.decode.median, m.decode.slowest, m.decode.fastest, reference});
+    }
+  }
+  const std::string first = comparison.models.front().name;
+  return "<div class=\"plots\">\n" +
+         figure(accuracy,
+                fmt::format("Accuracy against memory. Bars: 95% interval of each model alone (Wilson); "
+                            "the models were asked the same questions, so that the table's paired "
+                            "differences tell more. Ring: {}.",
+                            first)) +
+         figure(decode,
+                fmt::format("Decoding speed against memory. Bars: slowest and fastest of {} runs. Ring: {}.",
+                            comparison.run.repeat, first)) +
+         "</div>\n";
+}
+
+std::string facts(const Comparison& comparison) {
+  std::string out = "<dl>\n";
+  for (const auto& [name, value] : run_facts(comparison)) {
+    const std::string text = escape_html(value);
+    out +=
+        fmt::format("<dt>{}</dt><dd>{}</dd>\n", name, name == "Command" ? "<code>" + text + "</code>" : text);
+  }
+  for (const ModelFigures& m : comparison.models) {
+    out += fmt::format("<dt>{}</dt><dd><code>{}</code></dd>\n", escape_html(m.name), escape_html(m.path));
+  }
+  return out + "</dl>\n";
+}
+
+}  // namespace
+
+std::string html_report(const Comparison& comparison) {
+  const std::string title = escape_html(report_title(comparison));
+  const RunInfo& run = comparison.run;
+  std::string out =
+      "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
+  out += "<title>" + title + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<main>\n";
+  out += "<h1>" + title + "</h1>\n<p class=\"under\">" +
+         escape_html(fmt::format("{}, {}, {} threads. {}", run.cpu, run.isa, run.threads, run.date)) +
+         "</p>\n";
+  out += html_list(findings(comparison), "findings") + html_list(failures(comparison), "failures");
+  out += "<h2>Size, memory, accuracy, speed</h2>\n" + html_table(summary_table(comparison));
+  out += html_list(legend(comparison), "legend");
+  out += "<h2>Against memory</h2>\n" + plots(comparison);
+  if (const Table table = accuracy_table(comparison); !table.rows.empty()) {
+    out += "<h2>Accuracy by set</h2>\n" + html_table(table);
+  }
+  out += "<h2>Speed and the machine’s roofs</h2>\n" + html_table(speed_table(comparison));
+  out += "<h2>What was run</h2>\n" + facts(comparison);
+  return out + "</main>\n</body>\n</html>\n";
+}
+
+}  // namespace nibble

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+struct PlotPoint {
+  std::string label;
+  double x, y;
+  double low, high;        ///< of the error bar
+  bool reference = false;  ///< what the others are compared with
+};
+
+struct ScatterPlot {
+  std::string x_title, y_title;
+  std::vector<PlotPoint> points;
+  bool y_from_zero = false;  ///< otherwise the axis covers the points and their error bars
+};
+
+/// An inline SVG element that scales to its column. Colours come from CSS classes of the page: plot-grid,
+/// plot-axis, plot-text, plot-point, plot-reference, plot-bar, plot-label, plot-leader. Labels are placed
+/// where they cover neither each other nor points and error bars, as far as there is room.
+std::string scatter_svg(const ScatterPlot& plot);
+
+/// Text for HTML: & < > " ' become entities.
+std::string escape_html(const std::string& text);
+
+/// Ticks at round steps from at or below `low` to at or above `high`, about `count` of them.
+std::vector<double> round_ticks(double low, double high, int count);
+
+/// A box in the plot's units.
+struct Box {
+  double left, top, right, bottom;
+};
+double overlap_area(const Box& a, const Box& b);
+
+/// Where the labels of points go: label i is `widths[i]` wide, its point at (xs[i], ys[i]). Keeps off the
+/// obstacles and inside the frame where it can.
+std::vector<Box> place_labels(const std::vector<double>& widths, double height, const std::vector<double>& xs,
+                              const std::vector<double>& ys, const std::vector<Box>& obstacles,
+                              const Box& frame);
+
+}  // namespace nibble

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstdint>
+
+#include "base/error.h"
+
+/// Templates come inside model files, so they are not trusted: what one rendering may take is bounded.
+/// Real templates stay far below every limit.
+namespace nibble::jinja {
+
+constexpr int kMaxSyntaxDepth = 150;  ///< nested parentheses, blocks and chained operators
+constexpr int kMaxTreeDepth = 500;    ///< depth of the syntax tree, which chains such as a.b.c also deepen
+constexpr int kMaxCallDepth = 600;    ///< nested evaluations while rendering, mostly recursion of macros
+constexpr int kMaxValueDepth = 200;   ///< lists in lists in lists
+constexpr uint64_t kMaxSteps = 20'000'000;    ///< expressions and statements evaluated
+constexpr uint64_t kMaxBytes = 256ull << 20;  ///< bytes of strings and lists made, over the whole rendering
+constexpr uint64_t kMaxBytesPerContextByte = 64;  ///< added to kMaxBytes for each byte of the conversation
+constexpr uint64_t kElementBytes = 32;            ///< what an element of a list or dict counts
+constexpr int64_t kMaxRange = 100000;             ///< elements of range(), as jinja2's sandbox has it
+
+/// Counts what a rendering has used. Everything that allocates or loops in proportion to a template's
+/// numbers charges before it does so.
+class Budget {
+ public:
+  explicit Budget(uint64_t context_bytes)
+      : bytes_(kMaxBytes +
+               (context_bytes < kMaxBytes ? context_bytes : kMaxBytes) * kMaxBytesPerContextByte) {}
+
+  void step() {
+    if (steps_-- == 0) fail("the template does not end: it took more than {} steps", kMaxSteps);
+  }
+  void charge(uint64_t bytes) {
+    if (bytes > bytes_) fail("the template builds too much text or too long lists");
+    bytes_ -= bytes;
+  }
+  /// Charges count * size, which may overflow.
+  void charge_product(uint64_t count, uint64_t size) {
+    uint64_t total = 0;
+    charge(__builtin_mul_overflow(count, size, &total) ? UINT64_MAX : total);
+  }
+  void charge_elements(uint64_t count) { charge_product(count, kElementBytes); }
+
+ private:
+  uint64_t steps_ = kMaxSteps, bytes_;
+};
+
+}  // namespace nibble::jinja

@@ -1,0 +1,161 @@
+"""`nibble quantize`: files read back by the gguf package, Hugging Face conversion, bad input."""
+import json
+import struct
+
+import gguf
+import numpy as np
+import pytest
+
+STANDARD = ["q8_0", "q6_k", "q5_0", "q5_1", "q5_k_m", "q4_0", "q4_1", "q4_k_m", "iq4_nl", "iq4_xs", "mxfp4",
+            "q3_k_m", "q2_k"]
+# Normalized root-mean-square error that no quantizer of this width should exceed on these weights.
+LARGEST_ERROR = {8: 0.01, 6: 0.03, 5: 0.06, 4: 0.13, 3: 0.25, 2: 0.40}
+
+
+def tensors_of(path):
+    return {t.name: t for t in gguf.GGUFReader(path).tensors}
+
+
+def values_of(tensor):
+    return gguf.quants.dequantize(tensor.data, tensor.tensor_type).reshape(-1)
+
+
+@pytest.fixture(scope="module")
+def source(smol_model):
+    return tensors_of(smol_model)
+
+
+@pytest.fixture(scope="module")
+def small_model(tmp_path_factory):
+    """A GGUF with one layer whose rows divide by 256, so that nothing falls back."""
+    path = tmp_path_factory.mktemp("small") / "small.gguf"
+    rng = np.random.default_rng(7)
+    hidden, ffn, vocab = 256, 512, 320
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_block_count(1)
+    writer.add_context_length(128)
+    writer.add_embedding_length(hidden)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(4)
+    writer.add_head_count_kv(2)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_rope_dimension_count(64)
+    shapes = {"token_embd": (vocab, hidden), "output": (vocab, hidden), "blk.0.attn_q": (hidden, hidden),
+              "blk.0.attn_k": (128, hidden), "blk.0.attn_v": (128, hidden), "blk.0.attn_output": (hidden, hidden),
+              "blk.0.ffn_gate": (ffn, hidden), "blk.0.ffn_up": (ffn, hidden), "blk.0.ffn_down": (hidden, ffn)}
+    for name, shape in shapes.items():
+        writer.add_tensor(name + ".weight", rng.standard_normal(shape).astype(np.float32))
+    for name in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
+        writer.add_tensor(name + ".weight", np.ones(hidden, np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize("kind", STANDARD)
+def test_every_standard_type_reads_back_close_to_its_source(nibble, small_model, tmp_path, kind):
+    out = tmp_path / "out.gguf"
+    nibble("quantize", small_model, "-o", out, "--type", kind, "--pure", "--quiet")
+    original = tensors_of(small_model)
+    wanted = kind.upper().removesuffix("_M")
+    for name, tensor in tensors_of(out).items():
+        if len(tensor.shape) < 2:
+            assert tensor.tensor_type.name == "F32"
+            continue
+        assert tensor.tensor_type.name == wanted
+        x = values_of(original[name])
+        error = np.sqrt(np.mean((values_of(tensor) - x) ** 2) / np.mean(x**2))
+        bits = int(wanted.lstrip("IQMXFP")[0])
+        assert 0 < error < LARGEST_ERROR[bits], name
+
+
+def test_the_real_model_keeps_its_metadata_and_falls_back_where_rows_do_not_divide(nibble, smol_model, source, tmp_path):
+    out = tmp_path / "q4_k_m.gguf"
+    result = json.loads(nibble("quantize", smol_model, "-o", out, "--type", "q4_k_m", "--json", "--quiet").stdout)
+    reader = gguf.GGUFReader(out)
+    assert reader.fields["tokenizer.ggml.pre"].contents() == "smollm"
+    assert reader.fields["general.file_type"].contents() == 15
+    assert len(reader.fields["tokenizer.ggml.tokens"].data) == 49152
+    kinds = {t.name: t.tensor_type.name for t in reader.tensors}
+    assert kinds["token_embd.weight"] == "Q8_0"  # rows of 576
+    assert kinds["blk.5.attn_q.weight"] == "Q5_0"
+    assert kinds["blk.5.ffn_down.weight"] in ("Q4_K", "Q6_K")  # rows of 1536
+    assert set(kinds) == set(source)
+    assert result["file_bytes"] == out.stat().st_size
+    assert result["bits_per_weight"] == pytest.approx(8 * out.stat().st_size / result["parameters"])
+
+
+def test_float32_is_the_exact_value_of_the_source(nibble, smol_model, source, tmp_path):
+    out = tmp_path / "f32.gguf"
+    nibble("quantize", smol_model, "-o", out, "--type", "f32", "--quiet")
+    written = tensors_of(out)
+    for name in ("blk.0.attn_q.weight", "blk.29.ffn_down.weight", "output_norm.weight"):
+        np.testing.assert_array_equal(values_of(written[name]), values_of(source[name]))
+
+
+def test_a_repeated_quantization_copies_what_has_the_type_already(nibble, smol_model, source, tmp_path):
+    out = tmp_path / "q4_1.gguf"
+    nibble("quantize", smol_model, "-o", out, "--type", "q4_1", "--pure", "--quiet")
+    name = "blk.3.ffn_up.weight"
+    assert source[name].tensor_type.name == "Q4_1"
+    np.testing.assert_array_equal(tensors_of(out)[name].data, source[name].data)
+
+
+@pytest.mark.parametrize("flags, dtype, bits", [
+    (["int8"], "INT8", 8.0), (["int4", "--group", "64"], "INT4_G64", 4.25), (["int4"], "INT4_G128", 4.125),
+    (["int4", "--group", "64", "--asymmetric"], "UINT4_G64", 4.5), (["nf4"], "NF4", 4.5),
+    (["nf4", "--double-quant"], "NF4_DQ", 4.127), (["fp4", "--double-quant"], "FP4_DQ", 4.127)])
+def test_types_of_our_own_have_their_width_and_run(nibble, small_model, tmp_path, flags, dtype, bits):
+    out = tmp_path / "own.gguf"
+    result = json.loads(nibble("quantize", small_model, "-o", out, "--type", *flags, "--pure", "--json", "--quiet").stdout)
+    up = next(t for t in result["tensors"] if t["name"] == "blk.0.ffn_up.weight")
+    assert up["to"] == dtype
+    assert 8 * up["bytes"] / (512 * 256) == pytest.approx(bits, rel=0.02)
+    reference, quantized = tmp_path / "f.npy", tmp_path / "q.npy"
+    nibble("logits", small_model, "--tokens", "1,2,3,4", "-o", reference)
+    nibble("logits", out, "--tokens", "1,2,3,4", "-o", quantized)
+    a, b = np.load(reference), np.load(quantized)
+    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > (0.999 if dtype == "INT8" else 0.95)
+
+
+def test_threads_do_not_change_the_file(nibble, small_model, tmp_path):
+    files = []
+    for threads in (1, 3):
+        out = tmp_path / f"{threads}.gguf"
+        nibble("quantize", small_model, "-o", out, "--type", "q4_k_m", "--threads", threads, "--quiet")
+        files.append(out.read_bytes())
+    assert files[0] == files[1]
+
+
+def test_a_nan_is_named_and_leaves_no_file(nibble, small_model, tmp_path):
+    bad = tmp_path / "nan.gguf"
+    data = bytearray(small_model.read_bytes())
+    tensor = tensors_of(small_model)["blk.0.ffn_up.weight"]
+    struct.pack_into("<f", data, tensor.data_offset + 4 * (256 * 9 + 3), float("nan"))
+    bad.write_bytes(data)
+    out = tmp_path / "out.gguf"
+    result = nibble("quantize", bad, "-o", out, "--type", "q4_0", "--quiet", check=False)
+    assert result.returncode == 1
+    assert "blk.0.ffn_up.weight" in result.stderr and "row 9" in result.stderr
+    assert list(tmp_path.iterdir()) == [bad]
+
+
+@pytest.mark.parametrize("arguments, message", [
+    (["-o", "x.gguf", "--type", "q9"], "unknown type 'q9'"),
+    (["-o", "x.gguf", "--type", "int4", "--group", "48"], "--group 48"),
+    (["-o", "x.gguf", "--type", "q4_0", "--double-quant"], "--double-quant belongs to"),
+    (["-o", "/no/such/dir/x.gguf", "--type", "q4_0"], "/no/such/dir"),
+    (["-o", ".", "--type", "q4_0"], "is a directory"),
+    (["--type", "q4_0"], "--output")])
+def test_wrong_usage_names_the_remedy(nibble, small_model, tmp_path, arguments, message):
+    result = nibble("quantize", small_model, *arguments, "--quiet", check=False, cwd=tmp_path)
+    assert result.returncode in (1, 2)
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_the_model_itself_is_not_overwritten(nibble, small_model):
+    result = nibble("quantize", small_model, "-o", small_model, "--type", "q4_0", check=False)
+    assert result.returncode == 2 and "is the model itself" in result.stderr
