@@ -19,9 +19,8 @@ template <uint32_t G>
 struct Asymmetric {
   using Block = BlockUint4<G>;
   static constexpr IntegerCodec kCodec = {0.0f, 15.0f};
-  static constexpr LineStart kStarts[] = {
-      {1.0f, 0.0f}, {1.1f, 0.0f}, {1.2f, 0.0f}, {1.3f, 0.0f}, {1.45f, 0.0f}};
-  static constexpr int kRounds = 3;
+  static constexpr auto& kStarts = kLineStarts;
+  static constexpr int kRounds = 2;
   static void pack(const uint8_t* q, Block& out) { pack_nibbles<G>(q, out.qs); }
 };
 

@@ -7,8 +7,6 @@ namespace nibble::NIBBLE_RTN_ISA {
 
 namespace {
 
-constexpr LineStart kStarts[] = {{1.0f, 0.0f}, {1.06f, 0.0f}, {1.12f, 0.0f}, {0.95f, 0.0f}};
-
 /// The 2 low bits of all codes as Q2_K and Q3_K store them.
 void pack_two_bits(const uint8_t* q, uint8_t* out) {
   for (int n = 0; n < 2; ++n) {
@@ -40,9 +38,10 @@ struct Q2_K {
   static constexpr int kGroup = 16;
   static constexpr IntegerCodec kCodec = {0.0f, 3.0f};
   static constexpr IntegerCodec kFactors = {0.0f, 15.0f};
-  static constexpr LineStart kStarts[] = {{1.0f, 0.0f}, {1.1f, 0.0f}, {1.25f, 0.0f},
-                                          {0.9f, 0.0f}, {1.1f, .3f},  {1.1f, -.3f}};
-  static constexpr int kRounds = 2;
+  static constexpr LineStart kStarts[] = {{1.0f, 0.0f},  {0.96f, 0.3f},  {0.96f, -0.3f},
+                                          {1.05f, 0.3f}, {1.05f, -0.3f}, {1.11f, 0.0f},
+                                          {1.25f, 0.0f}, {1.25f, 0.3f},  {1.25f, -0.3f}};
+  static constexpr int kRounds = 1;
   static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 3;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
@@ -56,8 +55,8 @@ struct Q4_K {
   static constexpr int kGroup = 32;
   static constexpr IntegerCodec kCodec = {0.0f, 15.0f};
   static constexpr IntegerCodec kFactors = {0.0f, 63.0f};
-  static constexpr auto& kStarts = NIBBLE_RTN_ISA::kStarts;
-  static constexpr int kRounds = 2;
+  static constexpr auto& kStarts = kLineStarts;
+  static constexpr int kRounds = 1;
   static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
@@ -71,8 +70,10 @@ struct Q5_K {
   static constexpr int kGroup = 32;
   static constexpr IntegerCodec kCodec = {0.0f, 31.0f};
   static constexpr IntegerCodec kFactors = {0.0f, 63.0f};
-  static constexpr auto& kStarts = NIBBLE_RTN_ISA::kStarts;
-  static constexpr int kRounds = 2;
+  // 30 / 31 finds weights that already lie on a grid of 4 bits.
+  static constexpr LineStart kStarts[] = {{1.0f, 0.0f},  {0.968f, 0.0f}, {0.968f, 0.3f}, {0.968f, -0.3f},
+                                          {1.03f, 0.3f}, {1.03f, -0.3f}, {1.06f, 0.0f}};
+  static constexpr int kRounds = 1;
   static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
@@ -91,7 +92,7 @@ struct Q3_K {
   static constexpr int kGroup = 16;
   static constexpr IntegerCodec kCodec = {-4.0f, 3.0f};
   static constexpr IntegerCodec kScales = {-32.0f, 31.0f};
-  static constexpr float kSteps[] = {1.0f, 0.9f, 0.8f, 1.1f, -1.0f, -0.85f};
+  static constexpr float kSteps[] = {1.0f, 0.93f, 0.86f, 0.8f, 1.07f, 1.13f};
   static constexpr int kRounds = 1;
   static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 2;
@@ -117,7 +118,7 @@ struct Q6_K {
   static constexpr int kGroup = 16;
   static constexpr IntegerCodec kCodec = {-32.0f, 31.0f};
   static constexpr IntegerCodec kScales = {-128.0f, 127.0f};
-  static constexpr float kSteps[] = {1.0f, 0.985f, 0.97f, 0.955f, 0.94f, 1.01f};
+  static constexpr float kSteps[] = {1.01f, 1.0f, 0.99f, 0.98f, 0.97f, 0.96f, 0.95f, 0.94f, 0.93f, 0.92f};
   static constexpr int kRounds = 1;
   static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 2;

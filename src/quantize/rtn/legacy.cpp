@@ -35,28 +35,27 @@ struct Q5_0 {
 struct Q8_0 {
   using Block = BlockQ8_0;
   static constexpr IntegerCodec kCodec = {-127.0f, 127.0f};
-  static constexpr float kSteps[] = {1.0f, 1.003f, 0.997f, 0.994f, 0.991f, 0.988f, 0.985f, 0.982f};
-  static constexpr int kRounds = 0;
+  static constexpr float kSteps[] = {1.003f, 1.0f,   0.995f, 0.99f,  0.985f,
+                                     0.98f,  0.975f, 0.97f,  0.965f, 0.96f};
+  static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, Block& out) {
     for (int j = 0; j < 32; ++j) out.qs[j] = int8_t(q[j] - 127);
   }
 };
 
-constexpr LineStart kStarts4[] = {{1.0f, 0.0f}, {1.05f, 0.0f}, {1.1f, 0.0f}, {0.97f, 0.0f}};
-
 struct Q4_1 {
   using Block = BlockQ4_1;
   static constexpr IntegerCodec kCodec = {0.0f, 15.0f};
-  static constexpr auto& kStarts = kStarts4;
-  static constexpr int kRounds = 2;
+  static constexpr auto& kStarts = kLineStarts;
+  static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
 };
 
 struct Q5_1 {
   using Block = BlockQ5_1;
   static constexpr IntegerCodec kCodec = {0.0f, 31.0f};
-  static constexpr auto& kStarts = kStarts4;
-  static constexpr int kRounds = 2;
+  static constexpr auto& kStarts = kLineStarts;
+  static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, Block& out) {
     pack_nibbles<32>(q, out.qs);
     store_fifth_bits(q, out.qh);

@@ -67,6 +67,11 @@ struct LineStart {
   float step, shift;
 };
 
+/// Starts that serve most formats: ranges a little inside and outside the codes', moved to either side,
+/// since it is seldom best to cut both ends alike.
+inline constexpr LineStart kLineStarts[] = {{1.0f, 0.0f},  {0.96f, 0.3f},  {0.96f, -0.3f},
+                                            {1.05f, 0.3f}, {1.05f, -0.3f}, {1.11f, 0.0f}};
+
 /// Best line with codes 0..codec.hi and, when kNonPositive, offset + mean <= 0.
 template <bool kNonPositive, int N, bool W, int K>
 inline Line search_line(const CentredGroups<N, W>& c, IntegerCodec codec, const LineStart (&starts)[K],
