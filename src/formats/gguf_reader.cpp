@@ -20,6 +20,8 @@ namespace {
 /// Type numbers of metadata values: the position in GgufValue, except for arrays and what follows.
 constexpr uint32_t kTypeString = 8, kTypeArray = 9, kTypeUint64 = 10, kTypeFloat64 = 12;
 constexpr uint32_t kMaxDims = 4;
+/// The format's limit for keys, taken for tensors too: it keeps errors readable.
+constexpr size_t kMaxNameBytes = 65535;
 /// The least bytes that a key-value pair, a tensor's description and a string take in the file.
 constexpr uint64_t kMinPair = 8 + 1 + 4 + 1, kMinTensor = 8 + 1 + 4 + 8 + 4 + 8, kMinString = 8;
 
@@ -155,6 +157,9 @@ void GgufParser::read_metadata() {
     const uint64_t begin = at_;
     std::string key = read_string(fmt::format("the name of metadata key {}", i));
     if (key.empty()) fail("{}: metadata key {} at offset {} has no name", name_, i, begin);
+    if (key.size() > kMaxNameBytes) {
+      fail("{}: the name of metadata key {} at offset {} has {} bytes", name_, i, begin, key.size());
+    }
     if (file_.metadata_.contains(key)) {
       fail("{}: metadata key {} stands twice, again at offset {}", name_, key, begin);
     }
@@ -285,6 +290,9 @@ void GgufParser::read_tensor_description(uint64_t index) {
   TensorView tensor;
   tensor.name = read_string(fmt::format("the name of tensor {}", index));
   if (tensor.name.empty()) fail("{}: tensor {} at offset {} has no name", name_, index, begin);
+  if (tensor.name.size() > kMaxNameBytes) {
+    fail("{}: the name of tensor {} at offset {} has {} bytes", name_, index, begin, tensor.name.size());
+  }
   if (!tensor_names_.insert(tensor.name).second) {
     fail("{}: tensor {} stands twice, again at offset {}", name_, tensor.name, begin);
   }

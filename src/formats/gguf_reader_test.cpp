@@ -196,6 +196,10 @@ TEST(GgufReader, RefusesBadShapes) {
 TEST(GgufReader, RefusesBadTensorNames) {
   EXPECT_THAT(parse_error(good_file().tensor("a", {8}, 0, 96).build()), HasSubstr("tensor a stands twice"));
   EXPECT_THAT(parse_error(good_file().tensor("", {8}, 0, 96).build()), HasSubstr("tensor 2 at offset"));
+  EXPECT_THAT(parse_error(good_file().tensor(std::string(70000, 'x'), {8}, 0, 96).build()),
+              HasSubstr("has 70000 bytes"));
+  EXPECT_THAT(parse_error(good_file().pair(std::string(70000, 'x'), 4, GgufBytes::raw(1u)).build()),
+              HasSubstr("has 70000 bytes"));
   EXPECT_THAT(parse_error(good_file().tensor("t\xf5", {8}, 0, 96).build()),
               HasSubstr("the name of tensor 2 is not UTF-8"));
 }

@@ -34,6 +34,7 @@ constexpr std::array kUnsupportedKeys = {
     UnsupportedKey{"attention.max_alibi_bias", 0, "ALiBi positions"},
     UnsupportedKey{"attention.temperature_scale", 0, "attention temperature scaling"},
     UnsupportedKey{"nextn_predict_layers", 0, "layers for multi-token prediction"},
+    UnsupportedKey{"rope.scaling.alpha", 1, "rope scaling by alpha"},
     UnsupportedKey{"rope.scaling.yarn_log_multiplier", 0, "a YaRN log multiplier"},
 };
 
