@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
-#include <charconv>
-#include <cstdio>
+#include <algorithm>
 #include <iostream>
 #include <iterator>
 #include <memory>
@@ -16,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/decoding_options.h"
 #include "cli/terminal.h"
+#include "cli/token_list.h"
 
 namespace nibble {
 
@@ -30,22 +30,6 @@ struct Options {
   CLI::App* command = nullptr;
 };
 
-std::vector<int32_t> parse_tokens(const std::string& text) {
-  std::vector<int32_t> tokens;
-  const char *at = text.data(), *end = at + text.size();
-  while (true) {
-    int32_t token = 0;
-    const auto [stopped, error] = std::from_chars(at, end, token);
-    if (error != std::errc() || (stopped != end && *stopped != ',')) {
-      throw UsageError(
-          fmt::format("--tokens {}: token ids are whole numbers with commas between, as in 1,2,3", text));
-    }
-    tokens.push_back(token);
-    if (stopped == end) return tokens;
-    at = stopped + 1;
-  }
-}
-
 std::string prompt_text(const Options& options) {
   if (options.file.empty()) return options.prompt;
   if (options.file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
@@ -53,7 +37,7 @@ std::string prompt_text(const Options& options) {
 }
 
 std::vector<int32_t> prompt_tokens(const Options& options, const Engine& engine) {
-  if (!options.tokens.empty()) return parse_tokens(options.tokens);
+  if (!options.tokens.empty()) return parse_token_list(options.tokens);
   const std::string text = prompt_text(options);
   return options.chat ? engine.encode_chat({{"user", text}}) : engine.tokenizer().encode(text);
 }
@@ -70,7 +54,8 @@ nlohmann::ordered_json to_json(const std::vector<Generation>& answers) {
     prefill_s += answer.prefill_s;
     decode_s += answer.decode_s;
     computed += answer.prompt_tokens - answer.cached_tokens;
-    decoded += answer.tokens.size() - 1;  // the first one comes from the prompt's logits
+    // The first one comes from the prompt's logits.
+    decoded += std::max<size_t>(answer.tokens.size(), 1) - 1;
   }
   return {{"outputs", outputs},
           {"prompt_tokens", answers.front().prompt_tokens},

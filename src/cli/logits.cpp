@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -10,6 +9,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/token_list.h"
 #include "engine/vocabulary_loader.h"
 #include "formats/npy.h"
 #include "model/checkpoint.h"
@@ -26,24 +26,8 @@ struct Options {
   uint32_t context = 0;
 };
 
-std::vector<int32_t> parse_tokens(const std::string& list) {
-  std::vector<int32_t> ids;
-  const char *at = list.data(), *end = at + list.size();
-  while (true) {
-    int32_t id = 0;
-    const auto [next, error] = std::from_chars(at, end, id);
-    if (error != std::errc() || (next != end && *next != ',')) {
-      throw UsageError(
-          fmt::format("--tokens {}: token ids separated by commas are needed, such as 1,2,3", list));
-    }
-    ids.push_back(id);
-    if (next == end) return ids;
-    at = next + 1;
-  }
-}
-
 std::vector<int32_t> token_ids(const Options& options, const Checkpoint& checkpoint) {
-  if (!options.tokens.empty()) return parse_tokens(options.tokens);
+  if (!options.tokens.empty()) return parse_token_list(options.tokens);
   std::vector<int32_t> ids = Tokenizer::create(load_vocabulary(checkpoint))->encode(options.prompt);
   if (ids.empty()) throw UsageError("--prompt gives no tokens; write a longer one");
   return ids;
