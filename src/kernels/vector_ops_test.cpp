@@ -11,6 +11,7 @@
 
 #include "base/cpu.h"
 #include "base/half.h"
+#include "kernels/vector_ops_emulated_test.h"
 
 namespace nibble {
 namespace {
@@ -25,19 +26,28 @@ std::vector<float> random_values(size_t n, float spread, uint32_t seed) {
   return values;
 }
 
-/// Each instruction set that has a table; those the machine can't run are skipped visibly.
-class VectorOpsTest : public testing::TestWithParam<Isa> {
- protected:
-  void SetUp() override {
-    if (!cpu_supports(GetParam())) GTEST_SKIP() << "this machine has no " << isa_name(GetParam());
-    ops_ = vector_ops_of(GetParam());
-    ASSERT_NE(ops_, nullptr);
-  }
-  const VectorOps* ops_ = nullptr;
+struct TableCase {
+  const char* name;
+  Isa isa;  ///< that the machine needs
+  const VectorOps* ops;
 };
 
-INSTANTIATE_TEST_SUITE_P(Isa, VectorOpsTest, testing::Values(Isa::scalar, Isa::avx2, Isa::avx512),
-                         [](const auto& param) { return std::string(isa_name(param.param)); });
+/// Every table; those the machine can't run are skipped visibly.
+class VectorOpsTest : public testing::TestWithParam<TableCase> {
+ protected:
+  void SetUp() override {
+    if (!cpu_supports(GetParam().isa)) GTEST_SKIP() << "this machine has no " << GetParam().name;
+    ASSERT_NE(ops_, nullptr);
+  }
+  const VectorOps* ops_ = GetParam().ops;
+};
+
+INSTANTIATE_TEST_SUITE_P(Table, VectorOpsTest,
+                         testing::Values(TableCase{"scalar", Isa::scalar, vector_ops_of(Isa::scalar)},
+                                         TableCase{"avx2", Isa::avx2, vector_ops_of(Isa::avx2)},
+                                         TableCase{"avx512", Isa::avx512, vector_ops_of(Isa::avx512)},
+                                         TableCase{"emulated", Isa::scalar, &kVectorOpsEmulated}),
+                         [](const auto& param) { return std::string(param.param.name); });
 
 constexpr size_t kLengths[] = {1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 40, 64, 100};
 
