@@ -117,3 +117,15 @@ def test_errors(nibble, tmp_path):
     status, message = failure(nibble, path, "--prompt", "a", "-o", out, "--quiet")
     assert status == 1 and "tokenizer" in message
     assert not out.exists()
+
+
+@pytest.mark.parametrize("rope", ["none", "linear", "llama3", "yarn"])
+@pytest.mark.parametrize("model", MODELS)
+def test_converted_to_gguf(nibble, tmp_path, model, rope):
+    """`nibble quantize --type f32` of a Hugging Face directory is the same model as GGUF."""
+    config = make_config(model, rope)
+    weights = make_weights(config)
+    write_huggingface(tmp_path / "hf", config, weights)
+    nibble("quantize", tmp_path / "hf", "-o", tmp_path / "out.gguf", "--type", "f32", "--quiet")
+    result = logits(nibble, tmp_path / "out.gguf", tmp_path)
+    assert abs(result - forward(config, weights, TOKENS)).max() < 1e-3
