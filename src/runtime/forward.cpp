@@ -30,8 +30,8 @@ struct Forward::Scratch {
   Buffers buffers;
   std::vector<uint32_t> lengths;   // [sequences of the cache], after the batch
   std::vector<TokenPlace> places;  // [tokens of the batch]
-  std::vector<float> last;         // [tokens of a slice that want logits, hidden]
-  std::vector<float> logits;       // [tokens of the batch or slice that want logits, vocab]
+  std::vector<float> last;         // [tokens of a slice that want logits, hidden], after the output norm
+  std::vector<float> logits;       // [rows, vocab]
 };
 
 Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool)
@@ -47,8 +47,9 @@ void Forward::place(std::span<const BatchToken> batch, const KvCache& cache) {
   s.places.clear();
   for (size_t i = 0; i < batch.size(); ++i) {
     const BatchToken& token = batch[i];
-    if (token.sequence >= cache.sequences())
+    if (token.sequence >= cache.sequences()) {
       throw std::logic_error("batch token of a sequence that is not in the cache");
+    }
     if (token.id < 0 || uint32_t(token.id) >= config.vocab) {
       fail("token {} at index {} is outside the model's vocabulary of {} tokens", token.id, i, config.vocab);
     }
@@ -69,12 +70,14 @@ void Forward::place(std::span<const BatchToken> batch, const KvCache& cache) {
 
 std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& cache) {
   Scratch& s = *scratch_;
-  const size_t size = count_wanted(batch) * model_->config().vocab;
+  const size_t vocab = model_->config().vocab;
+  const size_t size = count_wanted(batch) * vocab;
   if (s.logits.size() < size) s.logits.resize(size);
   float* out = s.logits.data();
   run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
-    compute_logits(slice, out);
-    out += count_wanted(slice) * model_->config().vocab;
+    const size_t rows = normalize_wanted(slice);
+    compute_logits(0, rows, out);
+    out += rows * vocab;
   });
   return {s.logits.data(), size};
 }
@@ -82,12 +85,15 @@ std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& 
 void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
                   const std::function<void(std::span<const float>)>& on_logits) {
   Scratch& s = *scratch_;
+  const size_t vocab = model_->config().vocab;
   run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
-    const size_t size = count_wanted(slice) * model_->config().vocab;
-    if (size == 0) return;
-    if (s.logits.size() < size) s.logits.resize(size);
-    compute_logits(slice, s.logits.data());
-    on_logits({s.logits.data(), size});
+    const size_t wanted = normalize_wanted(slice);
+    for (size_t first = 0; first < wanted; first += kMaxLogitRows) {
+      const size_t rows = std::min(kMaxLogitRows, wanted - first);
+      if (s.logits.size() < rows * vocab) s.logits.resize(rows * vocab);
+      compute_logits(first, rows, s.logits.data());
+      on_logits({s.logits.data(), rows * vocab});
+    }
   });
 }
 
@@ -117,19 +123,26 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
   }
 }
 
-void Forward::compute_logits(std::span<const BatchToken> batch, float* out) {
+size_t Forward::normalize_wanted(std::span<const BatchToken> batch) {
   const ModelConfig& config = model_->config();
   Scratch& s = *scratch_;
-  const size_t hidden = config.hidden, rows = count_wanted(batch);
-  if (rows == 0) return;
+  const size_t hidden = config.hidden;
   s.last.clear();
   for (size_t t = 0; t < batch.size(); ++t) {
     const float* x = &s.buffers.x[t * hidden];
     if (batch[t].wants_logits) s.last.insert(s.last.end(), x, x + hidden);
   }
+  const size_t rows = s.last.size() / hidden;
   normalize(s.last.data(), model_->output_norm(), config.norm_eps, rows, s.last.data(), pool_);
-  s.buffers.activations.set(s.last.data(), rows, hidden);
-  model_->output().multiply(s.buffers.activations, out, config.vocab, pool_);
+  return rows;
+}
+
+void Forward::compute_logits(size_t first, size_t rows, float* out) {
+  if (rows == 0) return;
+  const ModelConfig& config = model_->config();
+  Activations& input = scratch_->buffers.activations;
+  input.set(scratch_->last.data() + first * config.hidden, rows, config.hidden);
+  model_->output().multiply(input, out, config.vocab, pool_);
 }
 
 }  // namespace nibble

@@ -34,14 +34,15 @@ class Forward {
   /// out of range, or a sequence would pass the cache's capacity or the model's context length: the
   /// message gives the counts and the flag that changes them. The cache is unchanged then.
   std::span<const float> run(std::span<const BatchToken> batch, KvCache& cache);
-  /// The same for logits that would not fit memory together: on_logits gets them [rows, vocab] slice by
-  /// slice, in batch order.
+  /// The same for logits that would not fit memory together: on_logits gets them [rows, vocab] in batch
+  /// order, at most kMaxLogitRows at once.
   void run(std::span<const BatchToken> batch, KvCache& cache,
            const std::function<void(std::span<const float> logits)>& on_logits);
 
   const Model& model() const { return *model_; }
   /// Tokens of a batch that are computed at once; longer batches are cut into such slices.
   static constexpr size_t kMaxSlice = 512;
+  static constexpr size_t kMaxLogitRows = 128;
 
  private:
   struct Scratch;
@@ -51,8 +52,10 @@ class Forward {
   void run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places, KvCache& cache);
   void run_slices(std::span<const BatchToken> batch, KvCache& cache,
                   const std::function<void(std::span<const BatchToken> slice)>& after_slice);
-  /// The logits of the slice's tokens that want them, [rows, vocab], into out.
-  void compute_logits(std::span<const BatchToken> batch, float* out);
+  /// Collects the slice's tokens that want logits, after the output norm, in scratch; returns how many.
+  size_t normalize_wanted(std::span<const BatchToken> batch);
+  /// The logits [rows, vocab] of collected tokens.
+  void compute_logits(size_t first, size_t rows, float* out);
 
   std::shared_ptr<const Model> model_;
   ThreadPool& pool_;

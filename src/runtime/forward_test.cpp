@@ -203,7 +203,7 @@ TEST_P(ForwardTest, ManySlicesAreOneSequence) {
   KvCache cache(config_, 1, uint32_t(ids.size()), GetParam().kv);
   std::vector<float> streamed;
   forward_.run(batch_of(ids, 0), cache, [&](std::span<const float> rows) {
-    EXPECT_LE(rows.size(), Forward::kMaxSlice * kVocab);
+    EXPECT_LE(rows.size(), Forward::kMaxLogitRows * kVocab);
     streamed.insert(streamed.end(), rows.begin(), rows.end());
   });
   EXPECT_TRUE(streamed == collected);
