@@ -56,7 +56,7 @@ inline void quantize_offset_as(const float* x, std::byte* out, uint64_t cols, co
   Block* blocks = reinterpret_cast<Block*>(out);
   for_each_lanes(cols / N, [&](uint64_t first, int groups) {
     CentredGroups<N, W> c;
-    c.load(x + first * N, W ? importance + first * N : nullptr, groups);
+    c.load(x + first * N, W ? importance + first * N : nullptr, groups, kLargestHalf);
     Line line = search_line<false>(c, Format::kCodec, Format::kStarts, Format::kRounds);
     const VecI d = half_bits(line.scale);
     // The offset that suits the rounded scale, then the codes that suit both as stored.

@@ -11,12 +11,15 @@
 /// group is the same program on vectors, without any horizontal step. Each lane sees plain IEEE
 /// single-precision operations in program order, so every instruction set gives the same bits.
 #ifndef NIBBLE_RTN_ISA
-#define NIBBLE_RTN_ISA rtn_baseline
+#error "compiled by rtn/CMakeLists.txt, which names the instruction set"
 #endif
 
 namespace nibble::NIBBLE_RTN_ISA {
 
 inline constexpr int kLanes = 8;
+inline constexpr float kLargestHalf = 65504.0f;
+/// Beyond what any scale in half precision reaches, small enough that sums of squares stay finite.
+inline constexpr float kLargestValue = 1e9f;
 
 typedef float Vec __attribute__((vector_size(32)));
 typedef int32_t VecI __attribute__((vector_size(32)));  // also the masks: 0 or -1
@@ -91,7 +94,7 @@ inline Vec inverse_or_zero(Vec v, float target = 1.0f) {
 
 /// The bits of the nearest half, ties to even; values beyond the largest half become that.
 inline VecI half_bits(Vec v) {
-  const Vec limited = clamp(v, -65504.0f, 65504.0f);
+  const Vec limited = clamp(v, -kLargestHalf, kLargestHalf);
   const VecI sign = ((VecI)limited >> 16) & 0x8000;
   const VecI magnitude = (VecI)abs(limited);
   const VecI normal = (magnitude + 0xfff + ((magnitude >> 13) & 1) - 0x38000000) >> 13;
@@ -139,13 +142,13 @@ inline void transpose8(Vec* rows) {
 }
 
 /// Up to eight groups of N values, group l at p + l * N, into out[N]: lane l of out[j] is value j of
-/// group l. Lanes without a group hold `fill`. Magnitudes are limited to 1e9, beyond what any scale in
-/// half precision reaches, so that sums of squares stay finite.
+/// group l. Lanes without a group hold `fill`. Magnitudes are cut to `limit`.
 template <int N>
-inline void load_groups(const float* p, int groups, float fill, Vec* out) {
+inline void load_groups(const float* p, int groups, float limit, float fill, Vec* out) {
   for (int j = 0; j < N; j += 8) {
-    for (int l = 0; l < kLanes; ++l)
-      out[j + l] = l < groups ? clamp(load(p + l * N + j), -1e9f, 1e9f) : splat(fill);
+    for (int l = 0; l < kLanes; ++l) {
+      out[j + l] = l < groups ? clamp(load(p + l * N + j), -limit, limit) : splat(fill);
+    }
     transpose8(out + j);
   }
 }

@@ -19,8 +19,9 @@ struct CentredGroups {
   Groups<N, kWeighted> g;
   Vec mean, weight;
 
-  void load(const float* values, const float* importance, int groups) {
-    g.load(values, importance, groups);
+  /// `limit` is the lowest offset that the format stores: a lower value would lift the whole group.
+  void load(const float* values, const float* importance, int groups, float limit) {
+    g.load(values, importance, groups, limit);
     weight = g.weight_sum();
     Vec sum = splat(0.0f);
     for (int j = 0; j < N; ++j) sum += g.weighted(j, g.x[j]);
@@ -33,7 +34,7 @@ struct CentredGroups {
 struct LineSums {
   Vec q = splat(0.0f), qq = splat(0.0f), xq = splat(0.0f);
 
-  /// The least-squares line. With `max_offset` the offset stays at or below it.
+  /// The least-squares line.
   Line fit(Vec weight) const {
     const Vec mean = q / weight;
     const Vec scale = divide_or_zero(xq, qq - mean * q);

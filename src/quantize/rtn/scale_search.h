@@ -29,9 +29,9 @@ struct Groups {
   Vec x[N];
   Vec w[kWeighted ? N : 1];
 
-  void load(const float* values, const float* importance, int groups) {
-    load_groups<N>(values, groups, 0.0f, x);
-    if constexpr (kWeighted) load_groups<N>(importance, groups, 1.0f, w);
+  void load(const float* values, const float* importance, int groups, float limit = kLargestValue) {
+    load_groups<N>(values, groups, limit, 0.0f, x);
+    if constexpr (kWeighted) load_groups<N>(importance, groups, kLargestValue, 1.0f, w);
   }
   Vec weighted(int j, Vec v) const {
     if constexpr (kWeighted) return w[j] * v;

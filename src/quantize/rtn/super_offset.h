@@ -139,7 +139,7 @@ inline void quantize_super_offset_as(const float* x, std::byte* out, uint64_t co
     CentredGroups<N, W> c[H];
     for (int h = 0; h < H; ++h) {
       const uint64_t first = b * 256 + h * kLanes * N;
-      c[h].load(x + first, W ? importance + first : nullptr, kLanes);
+      c[h].load(x + first, W ? importance + first : nullptr, kLanes, Format::kFactors.hi * kLargestHalf);
     }
     OffsetFit fit[H];
     const SuperFactors factors = fit_super_offset<Format>(c, fit);
