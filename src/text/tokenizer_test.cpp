@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cmath>
 #include <random>
 #include <thread>
 
@@ -254,7 +256,9 @@ TEST(SentencePiece, RefusesWhatItCannotUse) {
     return std::string();
   };
   EXPECT_THAT(message([](Vocabulary& v) { v.scores.pop_back(); }), HasSubstr("scores"));
-  EXPECT_THAT(message([](Vocabulary& v) { v.scores[300] = NAN; }), HasSubstr("outside"));
+  EXPECT_THAT(message([](Vocabulary& v) { v.scores.back() = NAN; }), HasSubstr("not a finite number"));
+  EXPECT_THAT(message([](Vocabulary& v) { v.tokens[1] = "<0xZZ>"; }), HasSubstr("token 1 is a byte"));
+  EXPECT_THAT(message([](Vocabulary& v) { v.merges = {"a zz"}; }), HasSubstr("merge 0"));
 }
 
 TEST(Tokenizer, LongWordsTakeNoQuadraticTime) {
