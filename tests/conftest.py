@@ -27,9 +27,11 @@ def nibble_bin():
 def nibble(nibble_bin):
     """Runs the program: nibble("generate", model, ..., check=True) -> CompletedProcess with text."""
 
-    def run(*arguments, check=True, timeout=300, **options):
-        result = subprocess.run([nibble_bin, *map(str, arguments)], capture_output=True, text=True,
-                                encoding="utf-8", timeout=timeout, **options)
+    def run(*arguments, check=True, timeout=300, input=None, **options):
+        result = subprocess.run([nibble_bin, *map(str, arguments)], capture_output=True, timeout=timeout,
+                                input=None if input is None else input.encode(), **options)
+        # Not text=True: it would turn a carriage return, which a model may write, into a newline.
+        result.stdout, result.stderr = result.stdout.decode(), result.stderr.decode()
         if check:
             assert result.returncode == 0, f"nibble {' '.join(map(str, arguments))}: {result.stderr}"
         return result

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "base/progress.h"
 #include "cli/chat_commands.h"
 #include "cli/chat_input.h"
 #include "cli/chat_session.h"
@@ -128,6 +129,7 @@ class Chat {
 
 void run(Options& options) {
   check_decoding_options(*options.command, options.decoding);
+  Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
   auto engine = Engine::load(options.model, options.decoding.engine);
   engine->tokenizer();  // a checkpoint without one fails here, before the user types

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "cli/decoding_options.h"
+#include "cli/terminal.h"
 
 namespace nibble {
 
@@ -101,14 +102,14 @@ CommandOutcome regenerate(const std::string&, ChatSession& session, const Print&
 CommandOutcome save(const std::string& argument, ChatSession& session, const Print& print) {
   const auto path = file_argument(argument);
   session.save(path);
-  print(fmt::format("saved {} exchanges to {}", session.exchanges(), path.string()));
+  print(fmt::format("saved {} to {}", counted(session.exchanges(), "exchange"), path.string()));
   return CommandOutcome::done;
 }
 
 CommandOutcome load(const std::string& argument, ChatSession& session, const Print& print) {
   const auto path = file_argument(argument);
   session.load(path);
-  print(fmt::format("loaded {} exchanges from {}", session.exchanges(), path.string()));
+  print(fmt::format("loaded {} from {}", counted(session.exchanges(), "exchange"), path.string()));
   return CommandOutcome::done;
 }
 

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/decoding_options.h"
+#include "cli/terminal.h"
 
 namespace nibble {
 
@@ -65,9 +66,9 @@ std::vector<int32_t> ChatSession::fitting_prompt() {
   }
   if (forgotten_ > before) {
     notice_(
-        fmt::format("the context of {} tokens is full: the model no longer sees the {} oldest exchange{}; "
+        fmt::format("the context of {} tokens is full: the model no longer sees the oldest {}; "
                     "/clear begins anew, --context allows up to {}",
-                    context, forgotten_ / 2, forgotten_ == 2 ? "" : "s", most));
+                    context, counted(forgotten_ / 2, "exchange"), most));
   }
   return prompt;
 }
@@ -174,7 +175,8 @@ void ChatSession::load(const std::filesystem::path& path) {
     if (loaded.messages_.size() % 2) fail("the last message has no answer");
     loaded.system_ = file.value("system", "");
     loaded.params_.stop = file.value("stop", std::vector<std::string>());
-    for (const auto& [name, value] : file.value("parameters", ordered_json::object()).items()) {
+    const ordered_json parameters = file.value("parameters", ordered_json::object());
+    for (const auto& [name, value] : parameters.items()) {
       const DecodingParameter* parameter = find_decoding_parameter(name);
       if (!parameter) fail("there is no parameter {}", name);
       parameter->set(loaded.params_, value.get<std::string>());

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/process.h"
-#include "base/utf8.h"
+#include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/decoding_options.h"
 #include "cli/terminal.h"
@@ -30,16 +30,22 @@ struct Options {
   CLI::App* command = nullptr;
 };
 
-std::string prompt_text(const Options& options) {
-  if (options.file.empty()) return options.prompt;
-  if (options.file == "-") return {std::istreambuf_iterator<char>(std::cin), {}};
-  return read_file(options.file);
+/// What was asked, read and checked before the model is loaded.
+struct Prompt {
+  std::vector<int32_t> tokens;
+  std::string text;
+};
+
+Prompt read_prompt(const Options& options) {
+  if (!options.tokens.empty()) return {.tokens = parse_token_list(options.tokens)};
+  if (options.file.empty()) return {.text = options.prompt};
+  if (options.file == "-") return {.text = {std::istreambuf_iterator<char>(std::cin), {}}};
+  return {.text = read_file(options.file)};
 }
 
-std::vector<int32_t> prompt_tokens(const Options& options, const Engine& engine) {
-  if (!options.tokens.empty()) return parse_token_list(options.tokens);
-  const std::string text = prompt_text(options);
-  return options.chat ? engine.encode_chat({{"user", text}}) : engine.tokenizer().encode(text);
+std::vector<int32_t> encode(const Prompt& prompt, bool chat, const Engine& engine) {
+  if (!prompt.tokens.empty()) return prompt.tokens;
+  return chat ? engine.encode_chat({{"user", prompt.text}}) : engine.tokenizer().encode(prompt.text);
 }
 
 nlohmann::ordered_json to_json(const std::vector<Generation>& answers) {
@@ -83,9 +89,11 @@ void run(Options& options) {
   if (params.sampling.greedy && options.sequences > 1) {
     throw UsageError("--greedy gives the same output every time: leave it or --num-return-sequences out");
   }
+  const Prompt text = read_prompt(options);
+  Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
   auto engine = Engine::load(options.model, options.decoding.engine);
-  const std::vector<int32_t> prompt = prompt_tokens(options, *engine);
+  const std::vector<int32_t> prompt = encode(text, options.chat, *engine);
   catch_interrupts();
 
   std::vector<Generation> answers;
@@ -101,7 +109,7 @@ void run(Options& options) {
   }
   if (interrupts() > 0) end_interrupted();
   if (options.json) {
-    std::cout << to_json(answers).dump(2) << '\n';
+    std::cout << to_json(answers).dump() << '\n';
   } else if (!options.common.quiet) {
     print_status(answer_summary(answers.back(), *engine));
   }

@@ -66,13 +66,17 @@ void print_status(const std::string& line) {
   fmt::print(stderr, "{}\n", styled(line, Ink::dim, colours_on(STDERR_FILENO)));
 }
 
+std::string counted(size_t count, const std::string& thing) {
+  return fmt::format("{} {}{}", count, thing, count == 1 ? "" : "s");
+}
+
 std::string readable_bytes(uint64_t bytes) {
   return bytes >= 1'000'000'000 ? fmt::format("{:.1f} GB", double(bytes) / 1e9)
                                 : fmt::format("{:.0f} MB", double(bytes) / 1e6);
 }
 
 std::string answer_summary(const Generation& answer, const Engine& engine) {
-  std::string line = fmt::format("{} token{}", answer.tokens.size(), answer.tokens.size() == 1 ? "" : "s");
+  std::string line = counted(answer.tokens.size(), "token");
   if (answer.decode_tokens_per_s() > 0)
     line += fmt::format(", {:.1f} tokens/s", answer.decode_tokens_per_s());
   return line + fmt::format(" (prefill {} at {:.0f} tokens/s), memory {}, context {} of {}",

@@ -25,6 +25,8 @@ void print_status(const std::string& line);
 /// "87 tokens, 96.1 tokens/s (prefill 410 tokens/s), memory 188 MB, context 143 of 4096".
 std::string answer_summary(const Generation& answer, const Engine& engine);
 
+/// "1 token", "2 tokens".
+std::string counted(size_t count, const std::string& thing);
 /// "188 MB", "4.1 GB".
 std::string readable_bytes(uint64_t bytes);
 

@@ -1,0 +1,166 @@
+"""nibble generate: output, flags, errors and exit status, on a tiny model and on the real one."""
+import json
+
+import pytest
+import tiny_model
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("tiny") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("bare") / "bare.gguf", tokenizer=False)
+
+
+def outputs(nibble, *arguments):
+    return json.loads(nibble("generate", *arguments, "--json").stdout)
+
+
+def test_json(nibble, tiny):
+    result = outputs(nibble, tiny, "-p", "hello", "--greedy", "--max-new-tokens", 5)
+    assert result["prompt_tokens"] == 5
+    assert len(result["outputs"]) == 1
+    output = result["outputs"][0]
+    assert 1 <= len(output["tokens"]) <= 5
+    assert isinstance(output["text"], str)
+    assert output["stop_reason"] in ("max_new_tokens", "end_of_turn")
+    assert result["peak_rss_bytes"] > 0
+
+
+def test_tokens_equal_their_text(nibble, tiny):
+    from_text = outputs(nibble, tiny, "-p", "AB", "--greedy", "--max-new-tokens", 8)
+    from_ids = outputs(nibble, tiny, "--tokens", "65,66", "--greedy", "--max-new-tokens", 8)
+    for key in ("tokens", "text"):
+        assert from_text["outputs"][0][key] == from_ids["outputs"][0][key]
+
+
+def test_plain_output_is_the_text(nibble, tiny):
+    arguments = ("-p", "hello", "--seed", 4, "--max-new-tokens", 20)
+    plain = nibble("generate", tiny, *arguments)
+    assert plain.stdout == outputs(nibble, tiny, *arguments)["outputs"][0]["text"] + "\n"
+    assert "tokens/s" in plain.stderr
+    assert nibble("generate", tiny, *arguments, "--quiet").stderr == ""
+
+
+def test_file_and_standard_input(nibble, tiny, tmp_path):
+    (tmp_path / "prompt.txt").write_text("hello", encoding="utf-8")
+    wanted = outputs(nibble, tiny, "-p", "hello", "--greedy", "--max-new-tokens", 6)["outputs"][0]["tokens"]
+    for file, stdin in ((tmp_path / "prompt.txt", None), ("-", "hello")):
+        result = nibble("generate", tiny, "--file", file, "--greedy", "--max-new-tokens", 6, "--json", input=stdin)
+        assert json.loads(result.stdout)["outputs"][0]["tokens"] == wanted
+
+
+def test_without_tokenizer_ids_go_in_and_out(nibble, bare):
+    plain = nibble("generate", bare, "--tokens", "1,2,3", "--greedy", "--max-new-tokens", 4).stdout.strip()
+    ids = [int(x) for x in plain.split(",")]
+    assert ids == outputs(nibble, bare, "--tokens", "1,2,3", "--greedy", "--max-new-tokens", 4)["outputs"][0]["tokens"]
+    result = nibble("generate", bare, "-p", "text", check=False)
+    assert result.returncode == 1 and "--tokens" in result.stderr and result.stderr.count("\n") <= 2
+
+
+def test_seeds_repeat_and_follow_each_other(nibble, tiny):
+    three = outputs(nibble, tiny, "-p", "a", "--seed", 7, "--num-return-sequences", 3, "--max-new-tokens", 12)["outputs"]
+    assert [o["seed"] for o in three] == [7, 8, 9]
+    assert len({tuple(o["tokens"]) for o in three}) == 3
+    for output in three:
+        again = outputs(nibble, tiny, "-p", "a", "--seed", output["seed"], "--max-new-tokens", 12)["outputs"][0]
+        assert again["tokens"] == output["tokens"]
+
+
+def test_a_random_seed_is_told(nibble, tiny):
+    first = outputs(nibble, tiny, "-p", "a", "--max-new-tokens", 12)["outputs"][0]
+    again = outputs(nibble, tiny, "-p", "a", "--max-new-tokens", 12, "--seed", first["seed"])["outputs"][0]
+    assert again["tokens"] == first["tokens"]
+
+
+def test_threads_do_not_change_the_output(nibble, tiny):
+    one, two = (outputs(nibble, tiny, "-p", "threads", "--seed", 3, "--threads", n)["outputs"][0]["tokens"]
+                for n in (1, 2))
+    assert one == two
+
+
+def test_top_k_1_is_greedy(nibble, tiny):
+    greedy = outputs(nibble, tiny, "-p", "abc", "--greedy", "--max-new-tokens", 16)["outputs"][0]["tokens"]
+    sampled = outputs(nibble, tiny, "-p", "abc", "--top-k", 1, "--max-new-tokens", 16)["outputs"][0]["tokens"]
+    assert greedy == sampled
+
+
+def test_repetition_penalty_leaves_no_repetition(nibble, tiny):
+    tokens = outputs(nibble, tiny, "-p", "abc", "--greedy", "--repetition-penalty", 1e6,
+                     "--max-new-tokens", 40)["outputs"][0]["tokens"]
+    assert len(set(tokens)) == len(tokens)
+
+
+def test_context_full(nibble, tiny):
+    result = outputs(nibble, tiny, "-p", "x" * 20, "--greedy", "--context", 24, "--kv-type", "f32")
+    assert result["outputs"][0]["stop_reason"] in ("context_full", "end_of_turn")
+    too_long = nibble("generate", tiny, "-p", "x" * 25, "--context", 24, check=False)
+    assert too_long.returncode == 1
+    assert "25" in too_long.stderr and "24" in too_long.stderr and "--context" in too_long.stderr
+
+
+@pytest.mark.parametrize("arguments, names", [
+    (["-p", "a", "--temperature", "0"], ["temperature is 0"]),
+    (["-p", "a", "--top-k", "-1"], ["top_k is -1"]),
+    (["-p", "a", "--top-p", "1.5"], ["top_p is 1.5"]),
+    (["-p", "a", "--min-p", "2"], ["min_p is 2"]),
+    (["-p", "a", "--typical-p", "0"], ["typical_p is 0"]),
+    (["-p", "a", "--epsilon-cutoff", "1"], ["epsilon_cutoff is 1"]),
+    (["-p", "a", "--eta-cutoff", "-0.5"], ["eta_cutoff is -0.5"]),
+    (["-p", "a", "--repetition-penalty", "0"], ["repetition_penalty is 0"]),
+    (["-p", "a", "--max-new-tokens", "0"], ["max_new_tokens is 0"]),
+    (["-p", "a", "--greedy", "--temperature", "0.5"], ["--greedy", "--temperature"]),
+    (["-p", "a", "--greedy", "--top-k", "5"], ["--greedy", "--top-k"]),
+    (["-p", "a", "--greedy", "--num-return-sequences", "2"], ["--greedy", "--num-return-sequences"]),
+    (["-p", "a", "--chat", "--raw"], ["--chat", "--raw"]),
+    (["-p", "a", "--kv-type", "f8"], ["--kv-type"]),
+    (["--tokens", "1,x"], ["--tokens 1,x"]),
+    (["-p", "a", "--tokens", "1"], ["--tokens"]),
+    ([], ["--prompt"]),
+])
+def test_wrong_usage(nibble, tiny, arguments, names):
+    result = nibble("generate", tiny, *arguments, check=False)
+    assert result.returncode == 2, result.stderr
+    assert result.stdout == "" and result.stderr.count("\n") == 1
+    for name in names:
+        assert name in result.stderr
+
+
+def test_bad_input_is_one_line(nibble, tiny, tmp_path):
+    (tmp_path / "bad.gguf").write_bytes(b"not a model")
+    for arguments in ((tmp_path / "bad.gguf", "-p", "a"), (tmp_path / "none.gguf", "-p", "a"),
+                      (tiny, "--file", tmp_path / "none.txt"), (tiny, "--tokens", "99999"),
+                      (tiny, "-p", "a", "--context", "1000000")):
+        result = nibble("generate", *arguments, "--quiet", check=False)
+        assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+
+
+def test_stop_string(nibble, tiny):
+    base = ("-p", "hello", "--seed", 2, "--max-new-tokens", 60)
+    text = outputs(nibble, tiny, *base)["outputs"][0]["text"]
+    printable = next((text[i:i + 2] for i in range(5, len(text) - 2) if text[i:i + 2].isascii()
+                      and text[i:i + 2].isprintable() and "-" not in text[i:i + 2]), None)
+    if printable is None:
+        pytest.skip("this text has no place for a stop string")
+    stopped = outputs(nibble, tiny, *base, "--stop", printable)["outputs"][0]
+    assert stopped["text"] == text[:text.index(printable)]
+    assert stopped["stop_reason"] == "stop_string"
+
+
+def test_real_model_continues_and_chats(nibble, smol_model):
+    raw = outputs(nibble, smol_model, "-p", "The capital of France is", "--greedy", "--max-new-tokens", 4)
+    assert raw["outputs"][0]["text"].startswith(" Paris")
+    chat = outputs(nibble, smol_model, "-p", "hi there", "--chat", "--greedy", "--max-new-tokens", 30)["outputs"][0]
+    assert chat["text"].startswith("Hello")
+    assert chat["stop_reason"] == "end_of_turn"
+
+
+def test_real_model_stop_string(nibble, smol_model):
+    arguments = ("-p", "Count: one, two, three, four,", "--greedy", "--max-new-tokens", 20)
+    text = outputs(nibble, smol_model, *arguments)["outputs"][0]["text"]
+    assert " six" in text
+    stopped = nibble("generate", smol_model, *arguments, "--stop", " six", "--quiet").stdout
+    assert stopped == text[:text.index(" six")] + "\n"
