@@ -39,13 +39,13 @@ test:
 unit:
 	@tools/install_packages.sh build test
 	cmake --preset release -DNIBBLE_BUILD_TESTS=ON
-	cmake --build --preset release
-	ctest --preset release -j 2
+	cmake --build --preset release --target unit_tests
+	ctest --preset release -j 2 -L unit
 
 sanitize:
 	@tools/install_packages.sh build test
 	cmake --preset $(PRESET)
-	cmake --build --preset $(PRESET)
+	cmake --build --preset $(PRESET) --target unit_tests
 	ctest --preset $(PRESET) -j 2 -L unit
 
 lint: format-check

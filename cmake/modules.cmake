@@ -4,6 +4,9 @@
 #
 # Sources are found by pattern, so a new file needs no edit here. tools/check_includes.py holds the
 # arrows between modules to the design.
+# Every unit test program, for builds that need nothing else.
+add_custom_target(unit_tests)
+
 function(nibble_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
@@ -27,6 +30,7 @@ function(nibble_module name)
     set(test_deps ${ARG_TEST_DEPENDS})
     list(TRANSFORM test_deps PREPEND nibble_)
     add_executable(${name}_test ${tests})
+    add_dependencies(unit_tests ${name}_test)
     target_link_libraries(${name}_test PRIVATE nibble_${name} ${test_deps} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE
       NIBBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
