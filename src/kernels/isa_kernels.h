@@ -4,22 +4,19 @@
 #include "kernels/packed_format.h"
 
 /// The kernels of each instruction set, defined in its folder.
-namespace nibble {
 
-namespace avx2 {
-template <PackedFormat F>
-void integer_matmul(const MatmulArgs& args);
-template <FloatFormat F>
-void float_matmul(const MatmulArgs& args);
+#define NIBBLE_DECLARE_KERNELS(isa)            \
+  namespace nibble::isa {                      \
+  template <PackedFormat F>                    \
+  void integer_matmul(const MatmulArgs& args); \
+  template <FloatFormat F>                     \
+  void float_matmul(const MatmulArgs& args);   \
+  }  // namespace nibble::isa
+
+NIBBLE_DECLARE_KERNELS(avx2)
+NIBBLE_DECLARE_KERNELS(avx512)
+NIBBLE_DECLARE_KERNELS(vnni)
+
+namespace nibble::avx2 {
 void quantize_activations(const float* x, size_t cols, const QuantizedToken& out);
-}  // namespace avx2
-
-namespace avx512 {
-template <PackedFormat F>
-void integer_matmul(const MatmulArgs& args);
-template <FloatFormat F>
-void float_matmul(const MatmulArgs& args);
-void quantize_activations(const float* x, size_t cols, const QuantizedToken& out);
-}  // namespace avx512
-
-}  // namespace nibble
+}  // namespace nibble::avx2

@@ -75,6 +75,13 @@ struct PackedFormat {
   }
 };
 
+/// What a panel of F is once its codes are taken out of their bits and its scales are float32 per group:
+/// formats that agree in this share the code that multiplies them.
+constexpr PackedFormat unpacked_format(const PackedFormat& f) {
+  return {f.wide() ? CodeKind::signed8 : CodeKind::offset,      8, f.offset, f.largest, f.group, 32,
+          f.has_min() ? ScaleKind::plain_min : ScaleKind::plain};
+}
+
 inline constexpr PackedFormat kPackedQ4_0{CodeKind::offset, 4, 8, 15, 32, 32, ScaleKind::plain};
 inline constexpr PackedFormat kPackedQ4_1{CodeKind::offset, 4, 0, 15, 32, 32, ScaleKind::plain_min};
 inline constexpr PackedFormat kPackedQ5_0{CodeKind::offset, 5, 16, 31, 32, 32, ScaleKind::plain};

@@ -2,10 +2,14 @@
 
 #include <bit>
 #include <cmath>
+#include <iostream>
+#include <map>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "kernels/emulation/emulated_kernels.h"
 #include "kernels/linear.h"
 #include "kernels/ref/int8_row.h"
 #include "kernels/registry.h"
@@ -86,46 +90,71 @@ void compare_with_reference(const KernelEntry& kernel, size_t rows, size_t cols,
   }
 }
 
-/// One test per row of the table; those this machine can't run are skipped by name.
+/// How this machine runs a row of the table.
+enum class Mode { native, emulated, skipped };
+
+Mode how_to_run(const KernelEntry& entry) {
+  if (cpu_supports(entry.isa)) return Mode::native;
+  return cpu_supports(Isa::avx2) && emulated_kernel(entry) ? Mode::emulated : Mode::skipped;
+}
+
+/// Says which instruction sets were tested, natively and by emulation.
+class IsaReport : public testing::Environment {
+ public:
+  void TearDown() override {
+    std::map<Mode, std::set<std::string>> isas;
+    for (const KernelEntry& entry : kernel_table()) isas[how_to_run(entry)].emplace(isa_name(entry.isa));
+    std::cout << "kernels ran natively: " << testing::PrintToString(isas[Mode::native])
+              << ", emulated: " << testing::PrintToString(isas[Mode::emulated])
+              << ", skipped: " << testing::PrintToString(isas[Mode::skipped]) << "\n";
+  }
+};
+const auto* const kIsaReport = testing::AddGlobalTestEnvironment(new IsaReport);
+
+/// One test per row of the table; those this machine can't run are emulated or skipped by name.
 class Kernel : public testing::TestWithParam<KernelEntry> {
  protected:
   void SetUp() override {
-    if (!cpu_supports(GetParam().isa)) GTEST_SKIP() << "this machine has no " << isa_name(GetParam().isa);
+    kernel_ = GetParam();
+    const Mode mode = how_to_run(kernel_);
+    if (mode == Mode::emulated) kernel_ = *emulated_kernel(GetParam());
+    if (mode == Mode::skipped) GTEST_SKIP() << "this machine has no " << isa_name(kernel_.isa);
   }
-  /// The shortest row, or one with tails where the type allows them.
-  static size_t block() { return dtype_info(GetParam().dtype).block_elements; }
+  size_t block() const { return dtype_info(kernel_.dtype).block_elements; }
+
+  KernelEntry kernel_;
 };
 
 TEST_P(Kernel, EqualsReferenceAroundItsTiles) {
-  for (size_t rows = 1; rows <= 40; ++rows) compare_with_reference(GetParam(), rows, 256, 1 + rows % 7);
-  for (size_t tokens = 1; tokens <= 20; ++tokens) compare_with_reference(GetParam(), 19, 512, tokens);
+  for (size_t rows = 1; rows <= 40; ++rows) compare_with_reference(kernel_, rows, 256, 1 + rows % 7);
+  for (size_t tokens = 1; tokens <= 20; ++tokens) compare_with_reference(kernel_, 19, 512, tokens);
 }
 
 TEST_P(Kernel, EqualsReferenceForEveryLength) {
   const size_t step = block() == 1 ? 7 : block();
   for (size_t cols = step; cols <= 10 * step; cols += step) {
-    compare_with_reference(GetParam(), 17, cols, 3);
-    compare_with_reference(GetParam(), 17, cols, 14);
+    compare_with_reference(kernel_, 17, cols, 3);
+    compare_with_reference(kernel_, 17, cols, 14);
   }
 }
 
 /// Longer than the columns that scratch memory holds, and more tokens than a cache block.
 TEST_P(Kernel, EqualsReferenceAcrossColumnBlocks) {
-  compare_with_reference(GetParam(), 18, 4096, 9);
-  compare_with_reference(GetParam(), 18, 4096 + 256, 50);
+  compare_with_reference(kernel_, 18, 4096, 9);
+  compare_with_reference(kernel_, 18, 4096 + 256, 50);
 }
 
 TEST_P(Kernel, ResultsDependOnNeitherThreadsNorBatch) {
   const size_t rows = 150, cols = 512, tokens = 23;
-  const SyntheticWeights w = synthetic_weights(GetParam().dtype, rows, cols, 5);
+  const SyntheticWeights w = synthetic_weights(kernel_.dtype, rows, cols, 5);
   const std::vector<float> x = random_activations(tokens * cols, 6);
   ThreadPool one(1);
-  const Linear linear = Linear::pack(w.view, GetParam(), one);
+  const Linear linear = Linear::pack(w.view, kernel_, one);
   const auto expected = multiply(linear, x, one);
   for (int threads : {2, 3, 5}) {
     ThreadPool pool(threads);
     SCOPED_TRACE(threads);
-    expect_same_bits(multiply(Linear::pack(w.view, GetParam(), pool), x, pool), expected, rows);
+    expect_same_bits(multiply(Linear::pack(w.view, kernel_, pool), x, pool), expected, rows);
   }
   for (size_t t = 0; t < tokens; ++t) {
     SCOPED_TRACE(testing::Message() << "alone: token " << t);
@@ -136,14 +165,14 @@ TEST_P(Kernel, ResultsDependOnNeitherThreadsNorBatch) {
 
 TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {
   const size_t rows = 16, cols = 256;
-  SyntheticWeights w = synthetic_weights(GetParam().dtype, rows, cols, 1);
-  if (!is_integer_format(GetParam().dtype)) return;
+  SyntheticWeights w = synthetic_weights(kernel_.dtype, rows, cols, 1);
+  if (!is_integer_format(kernel_.dtype)) return;
   ThreadPool pool(1);
   for (int byte : {0x00, 0xff, 0x80, 0x7f}) {
     std::fill(w.bytes.begin(), w.bytes.end(), std::byte(byte));
     // Halves of 0x8080, 0x7f7f and the like are tiny or not finite; 0x3c3c is about 1.
-    const SyntheticWeights scales = synthetic_weights(GetParam().dtype, rows, cols, 2);
-    const DTypeInfo& info = dtype_info(GetParam().dtype);
+    const SyntheticWeights scales = synthetic_weights(kernel_.dtype, rows, cols, 2);
+    const DTypeInfo& info = dtype_info(kernel_.dtype);
     const bool tail = info.dtype == DType::Q2_K || info.dtype == DType::Q3_K || info.dtype == DType::Q6_K;
     const size_t unit = info.layout == Layout::rows ? row_bytes(info.dtype, cols) : info.block_bytes;
     for (size_t at = 0; at < w.bytes.size(); at += unit) {
@@ -153,8 +182,8 @@ TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {
     for (float x : {1.0f, -1.0f}) {
       const std::vector<float> activations(3 * cols, x);
       const auto expected =
-          multiply(Linear::pack(w.view, reference_of(GetParam().dtype), pool), activations, pool);
-      expect_same_bits(multiply(Linear::pack(w.view, GetParam(), pool), activations, pool), expected, rows);
+          multiply(Linear::pack(w.view, reference_of(kernel_.dtype), pool), activations, pool);
+      expect_same_bits(multiply(Linear::pack(w.view, kernel_, pool), activations, pool), expected, rows);
     }
   }
 }

@@ -1,6 +1,7 @@
-#include "kernels/avx2/vectors.h"
 #include "kernels/isa_kernels.h"
+#include "kernels/avx2/vectors.h"
 #include "kernels/simd/float_kernel.h"
+#include "kernels/simd/formats.h"
 
 namespace nibble::avx2 {
 
@@ -9,10 +10,7 @@ void float_matmul(const MatmulArgs& args) {
   simd::FloatMatmul<Avx2Vectors, F>::run(args);
 }
 
-template void float_matmul<FloatFormat::f32>(const MatmulArgs&);
-template void float_matmul<FloatFormat::f16>(const MatmulArgs&);
-template void float_matmul<FloatFormat::bf16>(const MatmulArgs&);
-template void float_matmul<FloatFormat::nf4>(const MatmulArgs&);
-template void float_matmul<FloatFormat::fp4>(const MatmulArgs&);
+#define NIBBLE_INSTANTIATE(format) template void float_matmul<format>(const MatmulArgs&);
+NIBBLE_FLOAT_FORMATS(NIBBLE_INSTANTIATE)
 
 }  // namespace nibble::avx2

@@ -1,5 +1,6 @@
-#include "kernels/avx2/vectors.h"
 #include "kernels/isa_kernels.h"
+#include "kernels/avx2/vectors.h"
+#include "kernels/simd/formats.h"
 #include "kernels/simd/integer_kernel.h"
 
 /// Integer formats of super-blocks.
@@ -10,11 +11,7 @@ void integer_matmul(const MatmulArgs& args) {
   simd::IntegerMatmul<Avx2Vectors, F>::run(args);
 }
 
-template void integer_matmul<kPackedQ2_K>(const MatmulArgs&);
-template void integer_matmul<kPackedQ3_K>(const MatmulArgs&);
-template void integer_matmul<kPackedQ4_K>(const MatmulArgs&);
-template void integer_matmul<kPackedQ5_K>(const MatmulArgs&);
-template void integer_matmul<kPackedQ6_K>(const MatmulArgs&);
-template void integer_matmul<kPackedIQ4_XS>(const MatmulArgs&);
+#define NIBBLE_INSTANTIATE(format) template void integer_matmul<format>(const MatmulArgs&);
+NIBBLE_SUPER_BLOCK_FORMATS(NIBBLE_INSTANTIATE)
 
 }  // namespace nibble::avx2

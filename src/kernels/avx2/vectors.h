@@ -17,6 +17,7 @@ namespace {
 struct Avx2Vectors {
   using Int = __m256i;
   using Float = __m256;
+  static constexpr bool kDotProduct = false;
   static constexpr int kBytes = 32;
   static constexpr int kRows = 8;
   static constexpr int kRowVectors = int(kPanelRows) / kRows;
@@ -36,6 +37,7 @@ struct Avx2Vectors {
   }
   static NIBBLE_INLINE Int bit_and(Int a, Int b) { return _mm256_and_si256(a, b); }
   static NIBBLE_INLINE Int bit_or(Int a, Int b) { return _mm256_or_si256(a, b); }
+  static NIBBLE_INLINE Int bit_xor(Int a, Int b) { return _mm256_xor_si256(a, b); }
   template <int N>
   static NIBBLE_INLINE Int shift_left16(Int v) {
     return _mm256_slli_epi16(v, N);

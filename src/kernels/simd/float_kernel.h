@@ -7,8 +7,8 @@
 #include "tensor/blocks.h"
 
 /// Matrix products of packed float weights with float32 activations, for any vector type V. As in
-/// integer_kernel.h one lane is one row, few tokens read the packed panel and many tokens an unpacked one,
-/// with the same operations: in blocks of kFloatBlock columns a chain of fused multiply-adds in the order of
+/// integer_kernel.h one lane is one row, one token reads the packed panel and several an unpacked one, with
+/// the same operations: in blocks of kFloatBlock columns a chain of fused multiply-adds in the order of
 /// the columns, then one that adds the block times its scale to the accumulator.
 namespace nibble::simd {
 
@@ -41,39 +41,43 @@ struct PackedFloatPanel {
   }
 };
 
-/// A panel in scratch memory as float32: per block the scales where there are any, then its columns.
-template <class V, FloatFormat F>
+/// A panel as float32: per block the scales where there are any, then its columns. Packed float32 without
+/// scales has this layout already.
+template <class V, bool Scaled>
 struct UnpackedFloatPanel {
   using Float = typename V::Float;
-  static constexpr bool kScaled = is_four_bit(F);
-  static constexpr size_t kColumnFloats = kPanelRows;
-  static constexpr size_t kBlockFloats = (kFloatBlock + (kScaled ? 1 : 0)) * kColumnFloats;
-  float* floats;
-
-  /// Takes columns [first, first + cols) of the packed panel; first is a multiple of kFloatBlock.
-  void fill(const PackedFloatPanel<V, F>& packed, size_t first, size_t cols) const {
-    for (size_t col = 0; col < cols; col += 8) {
-      float* block = floats + col / kFloatBlock * kBlockFloats;
-      float* out = block + (col % kFloatBlock + (kScaled ? 1 : 0)) * kColumnFloats;
-      for (int r = 0; r < V::kRowVectors; ++r) {
-        if (kScaled && col % kFloatBlock == 0)
-          V::store_float(block + r * V::kRows, packed.scale(first + col, r));
-        unroll<8>([&]<int I>() {
-          V::store_float(out + I * kColumnFloats + r * V::kRows, packed.template weight<I>(first + col, r));
-        });
-      }
-    }
-  }
+  static constexpr bool kScaled = Scaled;
+  static constexpr size_t kBlockFloats = (kFloatBlock + (Scaled ? 1 : 0)) * kPanelRows;
+  const float* floats;
 
   template <int I>
   NIBBLE_INLINE Float weight(size_t col, int r) const {
     const float* block = floats + col / kFloatBlock * kBlockFloats;
-    return V::load_float(block + (col % kFloatBlock + (kScaled ? 1 : 0) + I) * kColumnFloats + r * V::kRows);
+    return V::load_float(block + (col % kFloatBlock + (Scaled ? 1 : 0) + I) * kPanelRows + r * V::kRows);
   }
   NIBBLE_INLINE Float scale(size_t col, int r) const {
     return V::load_float(floats + col / kFloatBlock * kBlockFloats + r * V::kRows);
   }
 };
+
+/// Unpacks columns [first, first + cols); first is a multiple of kFloatBlock.
+template <class V, FloatFormat F>
+UnpackedFloatPanel<V, is_four_bit(F)> unpack(const PackedFloatPanel<V, F>& packed, size_t first, size_t cols,
+                                             float* floats) {
+  using Panel = UnpackedFloatPanel<V, is_four_bit(F)>;
+  for (size_t col = 0; col < cols; col += 8) {
+    float* block = floats + col / kFloatBlock * Panel::kBlockFloats;
+    float* out = block + (col % kFloatBlock + (Panel::kScaled ? 1 : 0)) * kPanelRows;
+    for (int r = 0; r < V::kRowVectors; ++r) {
+      if (Panel::kScaled && col % kFloatBlock == 0)
+        V::store_float(block + r * V::kRows, packed.scale(first + col, r));
+      unroll<8>([&]<int I>() {
+        V::store_float(out + I * kPanelRows + r * V::kRows, packed.template weight<I>(first + col, r));
+      });
+    }
+  }
+  return {floats};
+}
 
 template <class V, class Panel, int T>
 class FloatTile {
@@ -116,57 +120,63 @@ class FloatTile {
   }
 };
 
+/// Products of an unpacked panel with tokens [begin, end), as multiply_unpacked of the integer kernels.
+template <class V, bool Scaled>
+__attribute__((noinline)) void multiply_unpacked(const UnpackedFloatPanel<V, Scaled>& panel, size_t first,
+                                                 size_t cols, const ActivationArgs& x, size_t begin,
+                                                 size_t end, const Outputs<V>& y) {
+  for_each_tile<V::kFloatTokens>(begin, end, [&]<int T>(size_t token) {
+    typename V::Float acc[T][V::kRowVectors];
+    first == 0 ? set_zero<V>(acc) : y.load(token, acc);
+    FloatTile<V, UnpackedFloatPanel<V, Scaled>, T>::run(panel, first, cols, x, token, acc);
+    y.store(token, acc);
+  });
+}
+
 template <class V, FloatFormat F>
 class FloatMatmul {
  public:
   static void run(const MatmulArgs& args) {
     const size_t tokens = args.activations.tokens, panel_bytes = float_panel_bytes(F, args.cols);
-    // Packed float32 is what unpacking would give.
-    const bool few = F == FloatFormat::f32 || tokens <= size_t(V::kFloatTokens);
-    const size_t block = tokens <= size_t(V::kFloatTokens) ? tokens : args.token_block;
+    const size_t block = tokens == 1 ? 1 : args.token_block;
     for (size_t begin = 0; begin < tokens; begin += block) {
       const size_t end = tokens - begin < block ? tokens : begin + block;
       for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
         const Packed panel{reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * panel_bytes};
         const size_t left = args.row_end - row;
         const Outputs<V> y{args.y + row, args.y_stride, left < kPanelRows ? left : kPanelRows};
-        few ? run_packed(args, panel, begin, end, y) : run_unpacked(args, panel, begin, end, y);
+        tokens == 1 ? run_one(args, panel, y) : run_many(args, panel, begin, end, y);
       }
     }
   }
 
  private:
   using Packed = PackedFloatPanel<V, F>;
-  using Unpacked = UnpackedFloatPanel<V, F>;
-  static constexpr int R = V::kRowVectors;
+  using Unpacked = UnpackedFloatPanel<V, is_four_bit(F)>;
 
-  static void run_packed(const MatmulArgs& args, const Packed& panel, size_t begin, size_t end,
-                         const Outputs<V>& y) {
-    for_each_tile<V::kFloatTokens>(begin, end, [&]<int T>(size_t token) {
-      typename V::Float acc[T][R];
-      set_zero<V>(acc);
-      FloatTile<V, Packed, T>::run(panel, 0, args.cols, args.activations, token, acc);
-      y.store(token, acc);
-    });
+  static void run_one(const MatmulArgs& args, const Packed& panel, const Outputs<V>& y) {
+    typename V::Float acc[1][V::kRowVectors];
+    set_zero<V>(acc);
+    FloatTile<V, Packed, 1>::run(panel, 0, args.cols, args.activations, 0, acc);
+    y.store(0, acc);
   }
 
-  static void run_unpacked(const MatmulArgs& args, const Packed& packed, size_t begin, size_t end,
-                           const Outputs<V>& y) {
-    const Unpacked panel{reinterpret_cast<float*>(args.scratch)};
+  /// Columns in blocks that fit the scratch memory.
+  static void run_many(const MatmulArgs& args, const Packed& packed, size_t begin, size_t end,
+                       const Outputs<V>& y) {
     constexpr size_t kMost = kMatmulScratchBytes / (Unpacked::kBlockFloats * sizeof(float)) * kFloatBlock;
     for (size_t first = 0; first < args.cols; first += kMost) {
       const size_t cols = args.cols - first < kMost ? args.cols - first : kMost;
-      panel.fill(packed, first, cols);
-      for_each_tile<V::kFloatTokens>(begin, end, [&]<int T>(size_t token) {
-        typename V::Float acc[T][R];
-        if (first == 0) {
-          set_zero<V>(acc);
-        } else {
-          y.load(token, acc);
-        }
-        FloatTile<V, Unpacked, T>::run(panel, first, cols, args.activations, token, acc);
-        y.store(token, acc);
-      });
+      multiply_unpacked(unpacked(packed, first, cols, args.scratch), first, cols, args.activations, begin,
+                        end, y);
+    }
+  }
+
+  static Unpacked unpacked(const Packed& packed, size_t first, size_t cols, std::byte* scratch) {
+    if constexpr (F == FloatFormat::f32) {
+      return {reinterpret_cast<const float*>(packed.bytes) + first * kPanelRows};
+    } else {
+      return unpack(packed, first, cols, reinterpret_cast<float*>(scratch));
     }
   }
 };

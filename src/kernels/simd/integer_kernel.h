@@ -7,10 +7,18 @@
 #include "tensor/blocks.h"
 
 /// Matrix products of packed integer weights with int8 activations, for any vector type V of 32-bit lanes
-/// (avx2/vectors.h, avx512/vectors.h). One lane is one row. Few tokens take the codes apart in registers;
-/// many tokens unpack a panel once and go over it tile by tile. Both do the operations of
+/// (avx2/vectors.h, avx512/vectors.h). One lane is one row. One token takes the codes apart in registers;
+/// several unpack a panel once and go over it tile by tile. Both do the operations of
 /// reference_integer_matmul in its order, so a result depends on neither.
 namespace nibble::simd {
+
+/// How V multiplies the weights of F. With VPDPBUSD all codes are unsigned bytes, signed ones moved up by
+/// 128, and sums have 32 bits. Without, signed bytes multiply as 16-bit pairs.
+template <class V, PackedFormat F>
+struct Arithmetic {
+  static constexpr bool kWide = F.wide() && !V::kDotProduct;
+  static constexpr int kOffset = F.wide() && V::kDotProduct ? 128 : F.offset;
+};
 
 /// A panel as the bytes of Linear's packed matrix.
 template <class V, PackedFormat F>
@@ -44,8 +52,11 @@ class PackedPanel {
   /// The unsigned bytes that are multiplied.
   template <int Q>
   NIBBLE_INLINE Int quad(size_t group, int r) const {
+    constexpr int kOffset = Arithmetic<V, F>::kOffset;
     const Int q = codes<Q>(group, r);
-    if constexpr (F.kind == CodeKind::mxfp4) return V::look_up(V::byte_table(kMXFP4Values, F.offset), q);
+    if constexpr (F.kind == CodeKind::mxfp4) return V::look_up(V::byte_table(kMXFP4Values, kOffset), q);
+    if constexpr (F.kind == CodeKind::iq4) return V::look_up(V::byte_table(kIQ4Values, kOffset), q);
+    if constexpr (F.kind == CodeKind::signed8) return V::bit_xor(q, V::set8(kOffset));
     return q;
   }
 
@@ -109,23 +120,25 @@ class PackedPanel {
 };
 
 /// A panel in scratch memory, unpacked to what the multiplications take: per group of 32 columns the lines
-/// of quads (or of 16-bit pairs), then float32 scales, then mins.
-template <class V, PackedFormat F>
+/// of quads (or of 16-bit pairs), then float32 scales, then mins. U is an unpacked_format.
+template <class V, PackedFormat U>
 class UnpackedPanel {
  public:
   using Int = typename V::Int;
   using Float = typename V::Float;
-  static constexpr int kParts = 32 / F.group;
-  static constexpr size_t kCodeBytes = 8 * kCodeLineBytes * (F.wide() ? 2 : 1);
+  static constexpr int kParts = 32 / U.group;
+  static constexpr size_t kCodeBytes = 8 * kCodeLineBytes * (Arithmetic<V, U>::kWide ? 2 : 1);
   static constexpr size_t kFloatBytes = kPanelRows * sizeof(float);
-  static constexpr size_t kGroupBytes = kCodeBytes + kParts * kFloatBytes * (F.has_min() ? 2 : 1);
+  static constexpr size_t kGroupBytes = kCodeBytes + kParts * kFloatBytes * (U.has_min() ? 2 : 1);
 
-  explicit UnpackedPanel(uint8_t* bytes) : bytes_(bytes) {}
+  explicit UnpackedPanel(std::byte* scratch) : bytes_(reinterpret_cast<uint8_t*>(scratch)) {}
 
-  void fill(const PackedPanel<V, F>& packed, size_t first_group, size_t groups) {
+  /// Takes groups [first, first + groups) of a packed panel.
+  template <class Packed>
+  void fill(const Packed& packed, size_t first, size_t groups) const {
     for (size_t g = 0; g < groups; ++g) {
       uint8_t* out = bytes_ + g * kGroupBytes;
-      for (int r = 0; r < V::kRowVectors; ++r) fill_group(packed, first_group + g, r, out + r * V::kBytes);
+      for (int r = 0; r < V::kRowVectors; ++r) fill_group(packed, first + g, r, out + r * V::kBytes);
     }
   }
 
@@ -146,9 +159,10 @@ class UnpackedPanel {
   }
 
  private:
-  NIBBLE_INLINE void fill_group(const PackedPanel<V, F>& packed, size_t group, int r, uint8_t* out) {
+  template <class Packed>
+  NIBBLE_INLINE void fill_group(const Packed& packed, size_t group, int r, uint8_t* out) const {
     unroll<8>([&]<int Q>() {
-      if constexpr (F.wide()) {
+      if constexpr (Arithmetic<V, U>::kWide) {
         V::store(out + 2 * Q * kCodeLineBytes, packed.template pairs<Q, 0>(group, r));
         V::store(out + (2 * Q + 1) * kCodeLineBytes, packed.template pairs<Q, 1>(group, r));
       } else {
@@ -157,7 +171,7 @@ class UnpackedPanel {
     });
     for (int part = 0; part < kParts; ++part) {
       V::store_float(out + kCodeBytes + part * kFloatBytes, packed.scale(group, part, r));
-      if constexpr (F.has_min()) {
+      if constexpr (U.has_min()) {
         V::store_float(out + kCodeBytes + (kParts + part) * kFloatBytes, packed.min(group, part, r));
       }
     }
@@ -187,7 +201,7 @@ class IntegerTile {
   }
 
  private:
-  static constexpr int kParts = 32 / F.group, kQuads = 8 / kParts;
+  static constexpr int kParts = 32 / F.group, kQuads = 8 / kParts, kOffset = Arithmetic<V, F>::kOffset;
 
   /// Quads whose VPMADDUBSW results, each up to 2 * 127 * largest, add up within 16 bits.
   static constexpr int quads_per_sum() {
@@ -199,11 +213,27 @@ class IntegerTile {
   template <int Part>
   static NIBBLE_INLINE void dot(const Panel& panel, size_t panel_group, const ActivationArgs& x, size_t token,
                                 size_t group, Int (&sum)[T][R]) {
-    if constexpr (F.wide()) {
+    if constexpr (V::kDotProduct) {
+      dot_product<Part>(panel, panel_group, x, token, group, sum);
+    } else if constexpr (Arithmetic<V, F>::kWide) {
       dot_wide(panel, panel_group, x, token, group, sum);
     } else {
       dot_narrow<Part>(panel, panel_group, x, token, group, sum);
     }
+  }
+
+  template <int Part>
+  static NIBBLE_INLINE void dot_product(const Panel& panel, size_t panel_group, const ActivationArgs& x,
+                                        size_t token, size_t group, Int (&sum)[T][R]) {
+    const int8_t* q = x.q + token * x.padded_cols + group * 32 + Part * kQuads * 4;
+    unroll<kQuads>([&]<int I>() {
+      Int w[R];
+      for (int r = 0; r < R; ++r) w[r] = panel.template quad<Part * kQuads + I>(panel_group, r);
+      for (int t = 0; t < T; ++t) {
+        const Int a = V::broadcast32(q + t * x.padded_cols + I * 4);
+        for (int r = 0; r < R; ++r) sum[t][r] = V::dot(I == 0 ? V::zero() : sum[t][r], w[r], a);
+      }
+    });
   }
 
   static NIBBLE_INLINE void dot_wide(const Panel& panel, size_t panel_group, const ActivationArgs& x,
@@ -260,13 +290,13 @@ class IntegerTile {
       const Float a_scale = V::broadcast_float(scales + t * groups);
       Int correction;
       Float a_sum;
-      if constexpr (F.offset != 0)
-        correction = V::template multiply<F.offset>(V::broadcast32(sums + t * groups * kParts));
+      if constexpr (kOffset != 0)
+        correction = V::template multiply<kOffset>(V::broadcast32(sums + t * groups * kParts));
       if constexpr (F.has_min())
         a_sum = V::mul(V::to_float(V::broadcast32(sums + t * groups * kParts)), a_scale);
       for (int r = 0; r < R; ++r) {
         Int product = sum[t][r];
-        if constexpr (F.offset != 0) product = V::sub32(product, correction);
+        if constexpr (kOffset != 0) product = V::sub32(product, correction);
         acc[t][r] = V::fma(V::to_float(product), V::mul(w_scale[r], a_scale), acc[t][r]);
         if constexpr (F.has_min()) acc[t][r] = V::fma(w_min[r], a_sum, acc[t][r]);
       }
@@ -274,57 +304,58 @@ class IntegerTile {
   }
 };
 
+/// Products of an unpacked panel with tokens [begin, end). `first` is the first of the panel's `groups` in
+/// the matrix; before later ones the accumulators wait in y. One function for all formats that unpack alike.
+template <class V, PackedFormat U>
+__attribute__((noinline)) void multiply_unpacked(const UnpackedPanel<V, U>& panel, size_t first,
+                                                 size_t groups, const ActivationArgs& x, size_t begin,
+                                                 size_t end, const Outputs<V>& y) {
+  for_each_tile<V::kIntegerTokens>(begin, end, [&]<int T>(size_t token) {
+    typename V::Float acc[T][V::kRowVectors];
+    first == 0 ? set_zero<V>(acc) : y.load(token, acc);
+    IntegerTile<V, U, UnpackedPanel<V, U>, T>::run(panel, first, groups, x, token, acc);
+    y.store(token, acc);
+  });
+}
+
 template <class V, PackedFormat F>
 class IntegerMatmul {
  public:
   static void run(const MatmulArgs& args) {
     const size_t tokens = args.activations.tokens, panel_bytes = F.panel_bytes(args.cols);
-    const bool few = tokens <= size_t(V::kIntegerTokens);
-    const size_t block = few ? tokens : args.token_block;
+    const size_t block = tokens == 1 ? 1 : args.token_block;
     for (size_t begin = 0; begin < tokens; begin += block) {
       const size_t end = tokens - begin < block ? tokens : begin + block;
       for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
         const Packed panel(reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * panel_bytes);
         const size_t left = args.row_end - row;
         const Outputs<V> y{args.y + row, args.y_stride, left < kPanelRows ? left : kPanelRows};
-        few ? run_few(args.activations, panel, y) : run_many(args, panel, begin, end, y);
+        tokens == 1 ? run_one(args.activations, panel, y) : run_many(args, panel, begin, end, y);
       }
     }
   }
 
  private:
   using Packed = PackedPanel<V, F>;
-  using Unpacked = UnpackedPanel<V, F>;
-  static constexpr int R = V::kRowVectors;
+  using Unpacked = UnpackedPanel<V, unpacked_format(F)>;
 
-  static void run_few(const ActivationArgs& x, const Packed& panel, const Outputs<V>& y) {
-    for_each_tile<V::kIntegerTokens>(0, x.tokens, [&]<int T>(size_t token) {
-      typename V::Float acc[T][R];
-      set_zero<V>(acc);
-      IntegerTile<V, F, Packed, T>::run(panel, 0, x.padded_cols / 32, x, token, acc);
-      y.store(token, acc);
-    });
+  static void run_one(const ActivationArgs& x, const Packed& panel, const Outputs<V>& y) {
+    typename V::Float acc[1][V::kRowVectors];
+    set_zero<V>(acc);
+    IntegerTile<V, F, Packed, 1>::run(panel, 0, x.padded_cols / 32, x, 0, acc);
+    y.store(0, acc);
   }
 
-  /// Columns in blocks that fit the scratch memory; between blocks the accumulators wait in y.
+  /// Columns in blocks that fit the scratch memory.
   static void run_many(const MatmulArgs& args, const Packed& packed, size_t begin, size_t end,
                        const Outputs<V>& y) {
-    Unpacked panel(reinterpret_cast<uint8_t*>(args.scratch));
+    const Unpacked panel(args.scratch);
     const size_t groups = args.activations.padded_cols / 32;
     constexpr size_t kMost = kMatmulScratchBytes / Unpacked::kGroupBytes;
     for (size_t first = 0; first < groups; first += kMost) {
       const size_t count = groups - first < kMost ? groups - first : kMost;
       panel.fill(packed, first, count);
-      for_each_tile<V::kIntegerTokens>(begin, end, [&]<int T>(size_t token) {
-        typename V::Float acc[T][R];
-        if (first == 0) {
-          set_zero<V>(acc);
-        } else {
-          y.load(token, acc);
-        }
-        IntegerTile<V, F, Unpacked, T>::run(panel, first, count, args.activations, token, acc);
-        y.store(token, acc);
-      });
+      multiply_unpacked(panel, first, count, args.activations, begin, end, y);
     }
   }
 };

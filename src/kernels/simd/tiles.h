@@ -44,14 +44,15 @@ struct Outputs {
   }
 };
 
-/// Calls body<T>(token) for tiles of Most tokens over [begin, end), and for a smaller one at the end.
+/// Calls body<T>(token) for tiles of Most tokens over [begin, end), and for halves of it at the end: fewer
+/// sizes to compile, and a tail costs at most one pass over the panel more for each.
 template <int Most, class Body>
 NIBBLE_INLINE void for_each_tile(size_t begin, size_t end, Body&& body) {
   size_t token = begin;
   for (; token + Most <= end; token += Most) body.template operator()<Most>(token);
-  unroll<Most - 1>([&]<int I>() {
-    if (end - token == I + 1) body.template operator()<I + 1>(token);
-  });
+  if constexpr (Most > 1) {
+    if (token < end) for_each_tile<Most / 2>(token, end, body);
+  }
 }
 
 }  // namespace nibble::simd

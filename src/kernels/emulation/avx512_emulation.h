@@ -1,0 +1,55 @@
+#pragma once
+
+/// Included before everything else where AVX-512 kernels are compiled for machines without it: SIMDe's
+/// portable forms of the intrinsics, and those that it lacks, from halves.
+#define SIMDE_ENABLE_NATIVE_ALIASES
+#include <simde/x86/avx512.h>
+// AVX2, FMA and F16C are there.
+#include <immintrin.h>
+#include <string.h>
+
+#define NIBBLE_AVX512 emulated_avx512
+#define NIBBLE_VNNI emulated_vnni
+
+namespace nibble::emulation {
+
+/// The 512-bit vector with these halves.
+template <class Wide, class Half>
+Wide join(Half low, Half high) {
+  static_assert(sizeof(Wide) == 2 * sizeof(Half));
+  Wide result;
+  memcpy(&result, &low, sizeof(low));
+  memcpy(reinterpret_cast<char*>(&result) + sizeof(low), &high, sizeof(high));
+  return result;
+}
+
+inline simde__m512 cvtph_ps(__m256i v) {
+  return join<simde__m512>(_mm256_cvtph_ps(_mm256_castsi256_si128(v)),
+                           _mm256_cvtph_ps(_mm256_extracti128_si256(v, 1)));
+}
+inline simde__m512i cvtepu16_epi32(__m256i v) {
+  return join<simde__m512i>(_mm256_cvtepu16_epi32(_mm256_castsi256_si128(v)),
+                            _mm256_cvtepu16_epi32(_mm256_extracti128_si256(v, 1)));
+}
+inline simde__m512i cvtepi8_epi32(__m128i v) {
+  return join<simde__m512i>(_mm256_cvtepi8_epi32(v), _mm256_cvtepi8_epi32(_mm_srli_si128(v, 8)));
+}
+inline simde__m512i cvtepu8_epi32(__m128i v) {
+  return join<simde__m512i>(_mm256_cvtepu8_epi32(v), _mm256_cvtepu8_epi32(_mm_srli_si128(v, 8)));
+}
+inline simde__m512 cvtepi32_ps(simde__m512i v) {
+  __m256i halves[2];
+  memcpy(halves, &v, sizeof(v));
+  return join<simde__m512>(_mm256_cvtepi32_ps(halves[0]), _mm256_cvtepi32_ps(halves[1]));
+}
+
+}  // namespace nibble::emulation
+
+// SIMDe 0.7.4 gives this name a macro with the arguments of the masked form.
+#undef _mm512_madd_epi16
+#define _mm512_madd_epi16 simde_mm512_madd_epi16
+#define _mm512_cvtph_ps nibble::emulation::cvtph_ps
+#define _mm512_cvtepu16_epi32 nibble::emulation::cvtepu16_epi32
+#define _mm512_cvtepi8_epi32 nibble::emulation::cvtepi8_epi32
+#define _mm512_cvtepu8_epi32 nibble::emulation::cvtepu8_epi32
+#define _mm512_cvtepi32_ps nibble::emulation::cvtepi32_ps

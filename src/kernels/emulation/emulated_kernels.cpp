@@ -1,0 +1,37 @@
+#include "kernels/emulation/emulated_kernels.h"
+
+#include "kernels/isa_kernels.h"
+#include "kernels/simd/formats.h"
+
+NIBBLE_DECLARE_KERNELS(emulated_avx512)
+NIBBLE_DECLARE_KERNELS(emulated_vnni)
+
+namespace nibble {
+
+namespace {
+
+struct Pair {
+  MatmulFunction native, emulated;
+};
+
+#define NIBBLE_INTEGER_PAIRS(format)                                         \
+  {avx512::integer_matmul<format>, emulated_avx512::integer_matmul<format>}, \
+      {vnni::integer_matmul<format>, emulated_vnni::integer_matmul<format>},
+#define NIBBLE_FLOAT_PAIR(format) {avx512::float_matmul<format>, emulated_avx512::float_matmul<format>},
+
+constexpr Pair kPairs[] = {NIBBLE_BLOCK_FORMATS(NIBBLE_INTEGER_PAIRS) NIBBLE_SUPER_BLOCK_FORMATS(
+    NIBBLE_INTEGER_PAIRS) NIBBLE_FLOAT_FORMATS(NIBBLE_FLOAT_PAIR)};
+
+}  // namespace
+
+std::optional<KernelEntry> emulated_kernel(const KernelEntry& entry) {
+  for (const Pair& pair : kPairs) {
+    if (pair.native != entry.run) continue;
+    KernelEntry emulated = entry;
+    emulated.run = pair.emulated;
+    return emulated;
+  }
+  return std::nullopt;
+}
+
+}  // namespace nibble

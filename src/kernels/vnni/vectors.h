@@ -1,0 +1,22 @@
+#pragma once
+
+#include "kernels/avx512/vectors.h"
+
+/// The namespace of these kernels; the emulated copy in the tests has another.
+#ifndef NIBBLE_VNNI
+#define NIBBLE_VNNI vnni
+#endif
+
+namespace nibble {
+namespace {
+
+/// AVX-512 with VPDPBUSD: four products of unsigned and signed bytes added to a 32-bit lane.
+struct VnniVectors : Avx512Vectors {
+  static constexpr bool kDotProduct = true;
+  static NIBBLE_INLINE Int dot(Int sum, Int unsigned8, Int signed8) {
+    return _mm512_dpbusd_epi32(sum, unsigned8, signed8);
+  }
+};
+
+}  // namespace
+}  // namespace nibble
