@@ -54,10 +54,10 @@ lint: format-check
 	tools/tidy.sh build/debug
 
 format:
-	git ls-files '*.cpp' '*.h' '*.inc' | xargs clang-format -i
+	git ls-files '*.cpp' '*.h' | xargs clang-format -i
 
 format-check:
-	git ls-files '*.cpp' '*.h' '*.inc' | xargs clang-format --dry-run -Werror
+	git ls-files '*.cpp' '*.h' | xargs clang-format --dry-run -Werror
 	python3 tools/check_includes.py
 
 clean:

@@ -27,7 +27,9 @@ Registers cpuid(uint32_t leaf, uint32_t subleaf) {
   return r;
 }
 
-bool bit(uint32_t word, int index) { return (word >> index) & 1u; }
+bool bit(uint32_t word, int index) {
+  return (word >> index) & 1u;
+}
 
 /// Which register files the operating system saves (XCR0).
 uint64_t enabled_state() {
@@ -70,7 +72,8 @@ std::string detect_model() {
   std::string name(reinterpret_cast<const char*>(words.data()), sizeof(words));
   name.resize(std::strlen(name.c_str()));
   const auto first = name.find_first_not_of(' ');
-  return first == std::string::npos ? "unknown processor" : name.substr(first, name.find_last_not_of(' ') + 1 - first);
+  return first == std::string::npos ? "unknown processor"
+                                    : name.substr(first, name.find_last_not_of(' ') + 1 - first);
 }
 
 size_t cache_bytes(hwloc_topology_t topology, hwloc_obj_type_t type) {
@@ -101,7 +104,9 @@ CpuInfo detect() {
 
 }  // namespace
 
-std::string_view isa_name(Isa isa) { return kIsaNames[size_t(isa)]; }
+std::string_view isa_name(Isa isa) {
+  return kIsaNames[size_t(isa)];
+}
 
 const CpuInfo& cpu_info() {
   static const CpuInfo info = detect();
@@ -118,7 +123,8 @@ Isa selected_isa() {
   if (wanted == nullptr || *wanted == '\0') return cpu_info().isas.back();
   const auto it = std::find(kIsaNames.begin(), kIsaNames.end(), std::string_view(wanted));
   if (it == kIsaNames.end()) {
-    fail("NIBBLE_ISA={} is not an instruction set; use scalar, avx2, avx_vnni, avx512, avx512_vnni or amx", wanted);
+    fail("NIBBLE_ISA={} is not an instruction set; use scalar, avx2, avx_vnni, avx512, avx512_vnni or amx",
+         wanted);
   }
   const Isa isa = Isa(it - kIsaNames.begin());
   if (!cpu_supports(isa)) {

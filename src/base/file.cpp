@@ -16,7 +16,9 @@ namespace nibble {
 
 namespace {
 
-std::string last_error() { return std::strerror(errno); }
+std::string last_error() {
+  return std::strerror(errno);
+}
 
 void write_all(int fd, const std::byte* data, size_t size, const std::filesystem::path& path) {
   while (size > 0) {
@@ -60,7 +62,9 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   data_ = static_cast<const std::byte*>(mapped);
 }
 
-MappedFile::~MappedFile() { ::munmap(const_cast<std::byte*>(data_), size_); }
+MappedFile::~MappedFile() {
+  ::munmap(const_cast<std::byte*>(data_), size_);
+}
 
 void MappedFile::will_need(std::span<const std::byte> part) const {
   const auto pages = whole_pages(part, false);
@@ -91,7 +95,9 @@ void OutputFile::write(std::span<const std::byte> bytes) {
   position_ += bytes.size();
 }
 
-void OutputFile::write(std::string_view text) { write(std::as_bytes(std::span(text))); }
+void OutputFile::write(std::string_view text) {
+  write(std::as_bytes(std::span(text)));
+}
 
 void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {

@@ -37,7 +37,9 @@ inline half float_to_half(float f) {
   return half(sign | ((magnitude + 0xfffu + odd - 0x38000000u) >> 13));
 }
 
-inline float bfloat16_to_float(bfloat16 b) { return std::bit_cast<float>(uint32_t(b) << 16); }
+inline float bfloat16_to_float(bfloat16 b) {
+  return std::bit_cast<float>(uint32_t(b) << 16);
+}
 
 /// Rounds to nearest even; keeps NaN.
 inline bfloat16 float_to_bfloat16(float f) {

@@ -13,7 +13,9 @@ namespace {
 
 std::atomic<bool> g_quiet{false};
 
-double seconds(std::chrono::steady_clock::duration d) { return std::chrono::duration<double>(d).count(); }
+double seconds(std::chrono::steady_clock::duration d) {
+  return std::chrono::duration<double>(d).count();
+}
 
 std::string time_text(double s) {
   const auto total = int64_t(s + 0.5);
@@ -29,8 +31,12 @@ std::string rate_text(double per_second, const std::string& unit) {
 
 }  // namespace
 
-void Progress::set_quiet(bool quiet) { g_quiet = quiet; }
-bool Progress::quiet() { return g_quiet; }
+void Progress::set_quiet(bool quiet) {
+  g_quiet = quiet;
+}
+bool Progress::quiet() {
+  return g_quiet;
+}
 
 Progress::Progress(std::string title, uint64_t total, std::string unit)
     : title_(std::move(title)),
@@ -40,7 +46,9 @@ Progress::Progress(std::string title, uint64_t total, std::string unit)
       printed_(start_),
       terminal_(::isatty(STDERR_FILENO) == 1) {}
 
-Progress::~Progress() { finish(); }
+Progress::~Progress() {
+  finish();
+}
 
 void Progress::add(uint64_t amount, const std::string& note) {
   const std::lock_guard lock(mutex_);
@@ -64,7 +72,8 @@ void Progress::print(bool last) {
   const double share = std::min(1.0, double(done_) / double(total_));
   const double left = done_ == 0 ? 0 : elapsed * (1 - share) / share;
   const std::string rate = rate_text(double(done_) / elapsed, unit_);
-  const std::string times = last ? fmt::format("in {}", time_text(elapsed)) : fmt::format("{} left", time_text(left));
+  const std::string times =
+      last ? fmt::format("in {}", time_text(elapsed)) : fmt::format("{} left", time_text(left));
   if (terminal_) {
     constexpr int kWidth = 24;
     std::string bar;
@@ -72,7 +81,8 @@ void Progress::print(bool last) {
     fmt::print(stderr, "\r\033[K{} {} {:3.0f}%  {}  {}  {}{}", title_, bar, share * 100, rate, times, note_,
                last ? "\n" : "");
   } else {
-    fmt::print(stderr, "{}: {:.0f}%, {}, {}{}{}\n", title_, share * 100, rate, times, note_.empty() ? "" : ", ", note_);
+    fmt::print(stderr, "{}: {:.0f}%, {}, {}{}{}\n", title_, share * 100, rate, times,
+               note_.empty() ? "" : ", ", note_);
   }
   std::fflush(stderr);
 }

@@ -16,7 +16,8 @@ constexpr int kFailed = 1, kWrongUsage = 2;
 /// Errors are one line: whatever a message quotes from a file must not break it.
 int report(const std::string& message, int status) {
   std::string line = message;
-  std::replace_if(line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+  std::replace_if(
+      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
   fmt::print(stderr, "nibble: {}\n", line);
   return status;
 }
