@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/error.h"
@@ -12,19 +13,19 @@ constexpr int kMaxSyntaxDepth = 150;  ///< nested parentheses, blocks and chaine
 constexpr int kMaxTreeDepth = 500;    ///< depth of the syntax tree, which chains such as a.b.c also deepen
 constexpr int kMaxCallDepth = 600;    ///< nested evaluations while rendering, mostly recursion of macros
 constexpr int kMaxValueDepth = 200;   ///< lists in lists in lists
-constexpr uint64_t kMaxSteps = 20'000'000;    ///< expressions and statements evaluated
-constexpr uint64_t kMaxBytes = 256ull << 20;  ///< bytes of strings and lists made, over the whole rendering
-constexpr uint64_t kMaxBytesPerContextByte = 64;  ///< added to kMaxBytes for each byte of the conversation
-constexpr uint64_t kElementBytes = 32;            ///< what an element of a list or dict counts
-constexpr int64_t kMaxRange = 100000;             ///< elements of range(), as jinja2's sandbox has it
+constexpr uint64_t kMaxSteps = 5'000'000;  ///< expressions and statements evaluated
+/// Bytes of strings and lists made over the whole rendering: kBaseBytes and kBytesPerContextByte for each
+/// byte of the conversation, at most kMaxBytes.
+constexpr uint64_t kBaseBytes = 64ull << 20, kBytesPerContextByte = 256, kMaxBytes = 1ull << 30;
+constexpr uint64_t kElementBytes = 32;  ///< what an element of a list or dict counts
+constexpr int64_t kMaxRange = 100000;   ///< elements of range(), as jinja2's sandbox has it
 
 /// Counts what a rendering has used. Everything that allocates or loops in proportion to a template's
 /// numbers charges before it does so.
 class Budget {
  public:
   explicit Budget(uint64_t context_bytes)
-      : bytes_(kMaxBytes +
-               (context_bytes < kMaxBytes ? context_bytes : kMaxBytes) * kMaxBytesPerContextByte) {}
+      : bytes_(std::min(kBaseBytes + std::min(context_bytes, kMaxBytes) * kBytesPerContextByte, kMaxBytes)) {}
 
   void step() {
     if (steps_-- == 0) fail("the template does not end: it took more than {} steps", kMaxSteps);

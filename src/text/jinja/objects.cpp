@@ -134,7 +134,7 @@ Iterator iterate_reversed(const Value& value) {
       if (end == 0) return std::nullopt;
       const size_t bytes = character_before(value.text(), end).bytes;
       end -= bytes;
-      return Value::string(value.text().substr(end, bytes), value.str().markup);
+      return Value::string(value.text().substr(end, bytes));
     };
   }
   if (value.is_undefined()) return iterate(value);

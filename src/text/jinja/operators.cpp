@@ -350,7 +350,7 @@ Iterator iterate(const Value& value) {
       if (at == value.text().size()) return std::nullopt;
       const size_t bytes = character_at(value.text(), at).bytes;
       at += bytes;
-      return Value::string(value.text().substr(at - bytes, bytes), value.str().markup);
+      return Value::string(value.text().substr(at - bytes, bytes));
     };
   }
   if (value.is_object()) {

@@ -264,15 +264,20 @@ Value format_map(Runtime& runtime, const Bound& bound) {
 std::string replace_text(Runtime& runtime, std::string_view text, std::string_view from, std::string_view to,
                          int64_t limit) {
   runtime.budget().charge(text.size());
-  std::string out;
-  size_t at = 0;
-  for (int64_t done = 0; limit < 0 || done < limit; ++done) {
-    // An empty text is found before each character and at the end.
-    size_t found = find_from(text, from, at);
-    if (from.empty() && done > 0)
-      found = at < text.size() ? at + character_at(text, at).bytes : std::string_view::npos;
+  std::vector<size_t> places;
+  for (size_t at = 0; limit < 0 || int64_t(places.size()) < limit;) {
+    const size_t found = find_from(text, from, at);
     if (found == std::string_view::npos) break;
-    runtime.budget().charge(to.size());
+    places.push_back(found);
+    at = found + from.size();
+    // An empty text is found before each character and at the end.
+    if (from.empty()) at += at < text.size() ? character_at(text, at).bytes : 1;
+  }
+  runtime.budget().charge_product(places.size(), to.size() + sizeof(size_t));
+  std::string out;
+  out.reserve(text.size() - places.size() * from.size() + places.size() * to.size());
+  size_t at = 0;
+  for (const size_t found : places) {
     out += text.substr(at, found - at);
     out += to;
     at = found + from.size();
@@ -282,10 +287,12 @@ std::string replace_text(Runtime& runtime, std::string_view text, std::string_vi
 
 std::string join_text(Runtime& runtime, std::string_view separator, const std::vector<std::string>& parts) {
   runtime.budget().charge_product(parts.size(), separator.size());
+  uint64_t size = 0;
+  for (const std::string& part : parts) size += part.size();
+  runtime.budget().charge(size);
   std::string out;
   for (size_t i = 0; i < parts.size(); ++i) {
     if (i > 0) out += separator;
-    runtime.budget().charge(parts[i].size());
     out += parts[i];
   }
   return out;
