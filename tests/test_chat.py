@@ -17,6 +17,9 @@ def tiny(tmp_path_factory):
     return tiny_model.write(tmp_path_factory.mktemp("tiny") / "tiny.gguf", context=512)
 
 
+PROMPT, MORE = (mark + r"(\x1b\[0m)? " for mark in (">>>", r"\.\.\."))
+
+
 class Terminal:
     """A program on a terminal of its own: type at it, and wait for what it prints."""
 
@@ -34,7 +37,7 @@ class Terminal:
         import termios
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    def expect(self, pattern, timeout=60):
+    def expect(self, pattern, timeout=30):
         """What comes up to the pattern; it is taken away."""
         end = time.monotonic() + timeout
         while not (match := re.search(pattern, self.seen)):
@@ -83,7 +86,7 @@ def terminal(nibble_bin, tiny, tmp_path):
         term = Terminal([nibble_bin, "chat", model, *arguments], tmp_path, **environment)
         opened.append(term)
         term.expect(r"/help")
-        term.expect(r">>> ")
+        term.expect(PROMPT)
         return term
 
     yield open_terminal
@@ -122,7 +125,7 @@ def test_terminal_answers_and_leaves(terminal):
     term.line("hello")
     term.expect(r"tokens/s \(prefill")
     term.expect(r"memory \d+ MB, context \d+ of 512")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.line("/quit")
     assert term.ended() == 0
 
@@ -139,12 +142,12 @@ def test_control_c_at_the_prompt_clears_the_line_and_twice_leaves(terminal):
     time.sleep(0.2)
     term.type("\x03")
     term.expect(r"Ctrl-C again")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.line("/show")
     term.expect(r"exchanges +0")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.type("\x03")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.type("\x03")
     assert term.ended() == 0
 
@@ -156,7 +159,7 @@ def test_control_c_stops_the_answer_and_not_the_program(terminal):
         time.sleep(0.01)
         term.type("\x03")
         term.expect(r"context \d+ of 512")
-        term.expect(r">>> ")
+        term.expect(PROMPT)
     term.line("/quit")
     assert term.ended() == 0
 
@@ -167,7 +170,7 @@ def test_commands(terminal, tmp_path):
     def command(line, answer):
         term.line(line)
         found = term.expect(answer)
-        term.expect(r">>> ")
+        term.expect(PROMPT)
         return found
 
     command("/help", r"/regenerate")
@@ -200,13 +203,13 @@ def test_commands(terminal, tmp_path):
 def test_multi_line_and_paste_are_one_message(terminal, tmp_path):
     term = terminal()
     term.line("one\\")
-    term.expect(r"\.\.\. ")
+    term.expect(MORE)
     term.line("two")
     term.expect(r"context \d+ of")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.type("pasted\rtogether\r")
     term.expect(r"context \d+ of")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.line(f"/save {tmp_path}/talk.json")
     term.expect("saved")
     messages = json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))["messages"]
@@ -217,7 +220,7 @@ def test_history_is_kept_and_private(terminal, tmp_path):
     term = terminal()
     term.line("remember me")
     term.expect(r"context \d+ of")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.line("/quit")
     assert term.ended() == 0
     file = tmp_path / "nibble" / "chat_history"
@@ -239,7 +242,7 @@ def test_utf8_input(terminal, tmp_path):
     term = terminal()
     term.line("grüße 🙂")
     term.expect(r"context \d+ of")
-    term.expect(r">>> ")
+    term.expect(PROMPT)
     term.line(f"/save {tmp_path}/talk.json")
     term.expect("saved")
     assert json.loads((tmp_path / "talk.json").read_text(encoding="utf-8"))["messages"][0]["content"] == "grüße 🙂"
@@ -257,7 +260,7 @@ def test_a_full_context_is_told(terminal):
     for _ in range(6):
         term.line("some words that fill the context")
         text = term.expect(r"context \d+ of 160")
-        term.expect(r">>> ")
+        term.expect(PROMPT)
         if "no longer sees" in text:
             break
     else:

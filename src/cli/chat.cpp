@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -88,22 +89,28 @@ class Chat {
   template <typename Ask>
   void answer(Ask ask) {
     forget_interrupts();
-    bool line_open = false;
     const Generation result = ask([&](std::string_view piece) {
       std::cout << piece << std::flush;
-      if (!piece.empty()) line_open = piece.back() != '\n';
+      if (!piece.empty()) line_open_ = piece.back() != '\n';
       return interrupts() == 0;
     });
-    if (line_open || !terminal_) std::cout << '\n';
-    std::cout << std::flush;
+    if (result.text.empty()) line_open_ = true;  // an empty answer is a line too
+    close_line();
     if (!quiet_) print_status(answer_summary(result, session_.engine()));
     if (!terminal_ && interrupts() > 0) end_interrupted();
     forget_interrupts();
     if (terminal_) std::cout << std::endl;
   }
 
-  /// What is not the model's: never in the way of a script that reads stdout.
+  /// What is not the model's begins on a line of its own.
+  void close_line() {
+    if (std::exchange(line_open_, false)) std::cout << '\n';
+    std::cout << std::flush;
+  }
+
+  /// For the user, and never in the way of a script that reads stdout.
   void note(const std::string& line) {
+    close_line();
     if (terminal_) {
       std::cout << styled(line, Ink::dim, colours_on(STDOUT_FILENO)) << std::endl;
     } else if (!quiet_) {
@@ -124,6 +131,7 @@ class Chat {
   }
 
   bool quiet_, terminal_;
+  bool line_open_ = false;  ///< the answer did not end its last line yet
   ChatSession session_;
 };
 

@@ -1,6 +1,7 @@
 #include "cli/chat_input.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <histedit.h>
 #include <poll.h>
 #include <sys/stat.h>
@@ -9,7 +10,6 @@
 #include <algorithm>
 #include <clocale>
 #include <cstdlib>
-#include <cstring>
 #include <filesystem>
 #include <iostream>
 #include <utility>
@@ -129,14 +129,14 @@ class EditedInput : public ChatInput {
 
   static char* prompt(EditLine* edit) {
     EditedInput& input = self(edit);
-    const char* text = input.continues_ ? "... " : ">>> ";
-    const Ink ink = input.continues_ ? Ink::dim : Ink::green;
-    input.prompt_ = text;
+    const std::string mark = input.continues_ ? "..." : ">>>";
+    input.prompt_ = mark + " ";
     if (input.coloured_) {
-      const std::string coloured = styled(text, ink, true);
-      const size_t begin = coloured.find('m') + 1;
-      input.prompt_ = kEscape + coloured.substr(0, begin) + kEscape + text + kEscape +
-                      coloured.substr(begin + std::strlen(text)) + kEscape;
+      // Escape sequences stand between two escape marks, and before a character: libedit drops others.
+      const std::string coloured = styled(mark, input.continues_ ? Ink::dim : Ink::green, true);
+      const size_t begin = coloured.find(mark), end = begin + mark.size();
+      input.prompt_ = fmt::format("{0}{1}{0}{2}{0}{3}{0} ", kEscape, coloured.substr(0, begin), mark,
+                                  coloured.substr(end));
     }
     return input.prompt_.data();
   }
