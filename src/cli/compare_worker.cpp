@@ -38,7 +38,7 @@ struct WorkerOptions {
 
 ordered_json describe(const Checkpoint& checkpoint) {
   uint64_t bytes = 0;
-  ordered_json types;
+  ordered_json types = ordered_json::object();
   for (const TensorView& tensor : checkpoint.tensors()) {
     bytes += tensor.data.size();
     const std::string type(dtype_name(tensor.dtype));
