@@ -21,40 +21,47 @@ void for_each_vec(const float* x, const float* importance, uint64_t cols, Functi
   function(j, load(rest[0]), importance ? load(rest[1]) : one);
 }
 
-/// Sums for codes nearest to x * inverse, of x in units of the scale.
-ScaleSums row_sums(const float* x, const float* importance, uint64_t cols, float inverse) {
+/// The weighted squared error with scale 1 / inverse, in units of that scale.
+float row_error(const float* x, const float* importance, uint64_t cols, float inverse) {
+  Vec error = splat(0.0f);
+  for_each_vec(x, importance, cols, [&](uint64_t, Vec v, Vec w) {
+    const Vec t = v * splat(inverse), difference = t - kCodec(t);
+    error += difference * (w * difference);
+  });
+  return sum_lanes(error);
+}
+
+/// The best scale, in units of 1 / inverse, for the codes nearest to x * inverse.
+float row_scale(const float* x, const float* importance, uint64_t cols, float inverse) {
   ScaleSums s;
   for_each_vec(x, importance, cols, [&](uint64_t, Vec v, Vec w) {
     const Vec t = v * splat(inverse), q = kCodec(t);
     s.xq += t * (w * q);
     s.qq += q * (w * q);
   });
-  return s;
+  const float qq = sum_lanes(s.qq);
+  return qq > 0.0f ? sum_lanes(s.xq) / qq : 0.0f;
 }
 
-/// One scale for a whole row. An outlier is cut where that lowers the error of all others by more, so the
-/// search goes down to an eighth of the largest magnitude.
+/// One scale for a whole row. Outliers are cut where that lowers the error of all others by more, so the
+/// search goes down to an eighth of the scale that keeps them.
 void quantize_int8(const float* x, std::byte* out, uint64_t cols, const float* importance) {
   Vec largest = splat(0.0f);
   for_each_vec(x, nullptr, cols, [&](uint64_t, Vec v, Vec) { largest = max(largest, abs(v)); });
   const float limit = max_lane(largest);
   float scale = 0.0f;
   if (limit > 1e-30f) {
-    float best_gain = -1.0f;
-    float inverse = 127.0f / limit;
-    const float inverse_end = 8.0f * inverse, first = inverse;
-    for (; inverse <= inverse_end; inverse *= 1.0625f) {
-      const ScaleSums s = row_sums(x, importance, cols, inverse);
-      const float xq = sum_lanes(s.xq), qq = sum_lanes(s.qq);
-      if (!(qq > 0.0f)) continue;
-      // x is in units of 1 / inverse: bring the gains of all candidates to the first one's.
-      const float unit = first / inverse;
-      const float gain = xq * (xq / qq) * unit * unit;
-      if (gain > best_gain) {
-        best_gain = gain;
-        scale = xq / qq / inverse;
+    const float widest = 127.0f / limit;
+    float best_inverse = widest, best_error = 3e38f;
+    for (float step = 1.0f; step < 8.0f; step *= 1.0625f) {
+      // In units of the widest scale, so that all are alike and nothing overflows.
+      const float error = row_error(x, importance, cols, widest * step) / (step * step);
+      if (error < best_error) {
+        best_error = error;
+        best_inverse = widest * step;
       }
     }
+    scale = row_scale(x, importance, cols, best_inverse) / best_inverse;
   }
   std::memcpy(out, &scale, sizeof(scale));
   int8_t* codes = reinterpret_cast<int8_t*>(out + kInt8RowHeaderBytes);

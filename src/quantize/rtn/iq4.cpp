@@ -47,8 +47,6 @@ struct IQ4_XS {
   static constexpr IntegerCodec kScales = {-32.0f, 31.0f};
   static constexpr float kSteps[] = {1.0f, 0.95f, 0.9f, 0.85f, 1.05f, -1.0f, -0.95f, -0.9f, -0.85f};
   static constexpr int kRounds = 1;
-  static constexpr float kSuperSteps[] = {1.0f};
-  static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, Block& out) {
     uint32_t high = 0;
     for (int g = 0; g < 8; ++g) {

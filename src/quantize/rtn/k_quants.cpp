@@ -42,7 +42,6 @@ struct Q2_K {
                                           {1.05f, 0.3f}, {1.05f, -0.3f}, {1.11f, 0.0f},
                                           {1.25f, 0.0f}, {1.25f, 0.3f},  {1.25f, -0.3f}};
   static constexpr int kRounds = 1;
-  static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 3;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
     for (int g = 0; g < 16; ++g) out.scales[g] = uint8_t(scales[g] | mins[g] << 4);
@@ -57,7 +56,6 @@ struct Q4_K {
   static constexpr IntegerCodec kFactors = {0.0f, 63.0f};
   static constexpr auto& kStarts = kLineStarts;
   static constexpr int kRounds = 1;
-  static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
     pack_six_bits(scales, mins, out.scales);
@@ -74,7 +72,6 @@ struct Q5_K {
   static constexpr LineStart kStarts[] = {{1.0f, 0.0f},  {0.968f, 0.0f}, {0.968f, 0.3f}, {0.968f, -0.3f},
                                           {1.03f, 0.3f}, {1.03f, -0.3f}, {1.06f, 0.0f}};
   static constexpr int kRounds = 1;
-  static constexpr float kSuperSteps[] = {1.0f};
   static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
     pack_six_bits(scales, mins, out.scales);
@@ -94,8 +91,6 @@ struct Q3_K {
   static constexpr IntegerCodec kScales = {-32.0f, 31.0f};
   static constexpr float kSteps[] = {1.0f, 0.93f, 0.86f, 0.8f, 1.07f, 1.13f};
   static constexpr int kRounds = 1;
-  static constexpr float kSuperSteps[] = {1.0f};
-  static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, Block& out) {
     pack_two_bits(q, out.qs);
     for (int l = 0; l < 32; ++l) {
@@ -120,8 +115,6 @@ struct Q6_K {
   static constexpr IntegerCodec kScales = {-128.0f, 127.0f};
   static constexpr float kSteps[] = {1.01f, 1.0f, 0.99f, 0.98f, 0.97f, 0.96f, 0.95f, 0.94f, 0.93f, 0.92f};
   static constexpr int kRounds = 1;
-  static constexpr float kSuperSteps[] = {1.0f};
-  static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, Block& out) {
     for (int g = 0; g < 16; ++g) out.scales[g] = int8_t(scales[g]);
     for (int n = 0; n < 2; ++n) {

@@ -156,14 +156,18 @@ inline void load_groups(const float* p, int groups, float limit, float fill, Vec
 /// The inverse of load_groups for codes 0..255: byte l * N + j of `out` is lane l of codes[j].
 template <int N>
 inline void store_codes(const Vec* codes, uint8_t* out) {
+  // Each lane of a word holds four codes of its group; eight words at a time are turned so that each
+  // group's lie side by side.
   static_assert(N % 16 == 0);
-  for (int j = 0; j < N; j += 4) {
-    const VecI words = to_int(codes[j]) | to_int(codes[j + 1]) << 8 | to_int(codes[j + 2]) << 16 |
-                       to_int(codes[j + 3]) << 24;
-    for (int l = 0; l < kLanes; ++l) {
-      const int32_t word = words[l];
-      std::memcpy(out + l * N + j, &word, sizeof(word));
+  for (int first = 0; first < N; first += 32) {
+    constexpr int kWords = N < 32 ? N / 4 : 8;
+    Vec words[8];
+    for (int i = 0; i < 8; ++i) {
+      const Vec* c = codes + first + 4 * (i % kWords);
+      words[i] = (Vec)(to_int(c[0] + 256.0f * c[1]) | to_int(c[2] + 256.0f * c[3]) << 16);
     }
+    transpose8(words);
+    for (int l = 0; l < kLanes; ++l) std::memcpy(out + l * N + first, &words[l], 4 * kWords);
   }
 }
 

@@ -16,7 +16,7 @@ struct Q4_0 {
   using Block = BlockQ4_0;
   static constexpr IntegerCodec kCodec = {-8.0f, 7.0f};
   // Few, since Q4_0 is what large models are converted to in bulk: reading and writing should cost more.
-  static constexpr float kSteps[] = {1.0f, 0.95f, 0.9f, 1.05f};
+  static constexpr float kSteps[] = {1.0f, 0.93f, 1.06f};
   static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
 };

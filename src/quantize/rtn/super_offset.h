@@ -88,10 +88,13 @@ struct FactorSums {
   }
 };
 
+/// Bits of d and dmin, the same in every lane.
 struct SuperFactors {
-  uint16_t d = 0, dmin = 0;
+  VecI d = splat(0), dmin = splat(0);
 };
 
+/// The scales and mins of one super-block. A Format names the codec, the range of the integer factors,
+/// where the search starts, and how often d and dmin and the integers are fitted to each other.
 template <class Format, int N, bool W>
 inline SuperFactors fit_super_offset(const CentredGroups<N, W> (&c)[256 / N / kLanes],
                                      OffsetFit (&best)[256 / N / kLanes]) {
@@ -104,30 +107,28 @@ inline SuperFactors fit_super_offset(const CentredGroups<N, W> (&c)[256 / N / kL
     max_scale = scale > max_scale ? scale : max_scale;
     max_min = min_value > max_min ? min_value : max_min;
   }
-  SuperFactors factors;
+  SuperFactors best_factors;
   float best_error = 3.4e38f;
-  for (const float start : Format::kSuperSteps) {
-    float d = max_scale / (Format::kFactors.hi * start), dmin = max_min / (Format::kFactors.hi * start);
-    for (int r = 0; r < Format::kSuperRounds; ++r) {
-      const VecI d_bits = half_bits(splat(d)), dmin_bits = half_bits(splat(dmin));
-      OffsetFit fit[H];
-      FactorSums sums;
-      float error = 0.0f;
-      for (int h = 0; h < H; ++h) {
-        fit[h] = fit_group_lines(c[h], Format::kCodec, Format::kFactors, ideal[h], half_value(d_bits),
-                                 half_value(dmin_bits));
-        sums.add(fit[h], c[h].mean, c[h].weight);
-        error += sum_lanes(fit[h].error);
-      }
-      if (error < best_error) {
-        best_error = error;
-        factors = {uint16_t(d_bits[0]), uint16_t(dmin_bits[0])};
-        for (int h = 0; h < H; ++h) best[h] = fit[h];
-      }
-      if (!sums.solve(d, dmin)) break;
+  float d = max_scale / Format::kFactors.hi, dmin = max_min / Format::kFactors.hi;
+  for (int r = 0; r < Format::kSuperRounds; ++r) {
+    const SuperFactors factors = {half_bits(splat(d)), half_bits(splat(dmin))};
+    OffsetFit fit[H];
+    FactorSums sums;
+    float error = 0.0f;
+    for (int h = 0; h < H; ++h) {
+      fit[h] = fit_group_lines(c[h], Format::kCodec, Format::kFactors, ideal[h], half_value(factors.d),
+                               half_value(factors.dmin));
+      sums.add(fit[h], c[h].mean, c[h].weight);
+      error += sum_lanes(fit[h].error);
     }
+    if (error < best_error) {
+      best_error = error;
+      best_factors = factors;
+      for (int h = 0; h < H; ++h) best[h] = fit[h];
+    }
+    if (!sums.solve(d, dmin)) break;
   }
-  return factors;
+  return best_factors;
 }
 
 template <class Format, bool W>
@@ -143,7 +144,7 @@ inline void quantize_super_offset_as(const float* x, std::byte* out, uint64_t co
     }
     OffsetFit fit[H];
     const SuperFactors factors = fit_super_offset<Format>(c, fit);
-    const Vec d = half_value(splat(int32_t(factors.d))), dmin = half_value(splat(int32_t(factors.dmin)));
+    const Vec d = half_value(factors.d), dmin = half_value(factors.dmin);
     uint8_t codes[256];
     int32_t scales[256 / N], mins[256 / N];
     for (int h = 0; h < H; ++h) {
@@ -155,8 +156,8 @@ inline void quantize_super_offset_as(const float* x, std::byte* out, uint64_t co
       std::memcpy(scales + h * kLanes, &sc, sizeof(sc));
       std::memcpy(mins + h * kLanes, &mn, sizeof(mn));
     }
-    blocks[b].d = factors.d;
-    blocks[b].dmin = factors.dmin;
+    blocks[b].d = half(factors.d[0]);
+    blocks[b].dmin = half(factors.dmin[0]);
     Format::pack(codes, scales, mins, blocks[b]);
   }
 }

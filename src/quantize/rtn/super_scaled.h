@@ -9,6 +9,9 @@
 /// x = d sc q.
 namespace nibble::NIBBLE_RTN_ISA {
 
+/// How often d and the group scales are fitted to each other.
+inline constexpr int kSuperRounds = 2;
+
 /// Integer group scales and the sums that the super-block's scale follows from.
 struct ScaledFit {
   Vec sc = splat(0.0f);
@@ -36,10 +39,11 @@ inline ScaledFit fit_group_scales(const Groups<N, W>& g, const Codec& codec, Vec
   return best;
 }
 
-/// Quantizes one super-block: a Format names N, the codec, the integer scales' range and the starts.
-/// Results: d's bits, the group scales, the codes (codec values) in place of g's values.
+/// The scales of one super-block: returns d's bits. A Format names the codec, the range of the integer
+/// scales and where the search starts.
 template <class Format, int N, bool W>
-inline uint16_t fit_super_scaled(Groups<N, W> (&g)[256 / N / kLanes], Vec (&group_scales)[256 / N / kLanes]) {
+inline VecI fit_super_scaled(const Groups<N, W> (&g)[256 / N / kLanes],
+                             Vec (&group_scales)[256 / N / kLanes]) {
   constexpr int H = 256 / N / kLanes;
   Vec ideal[H];
   float extreme = 0.0f;
@@ -50,38 +54,30 @@ inline uint16_t fit_super_scaled(Groups<N, W> (&g)[256 / N / kLanes], Vec (&grou
       const float s = ideal[h][l];
       if ((s < 0 ? -s : s) > (extreme < 0 ? -extreme : extreme)) extreme = s;
     }
+    group_scales[h] = splat(0.0f);
   }
   float best_gain = -1.0f;
-  uint16_t best_bits = 0;
-  for (int h = 0; h < H; ++h) group_scales[h] = splat(0.0f);
-  for (const float start : Format::kSuperSteps) {
-    VecI bits = half_bits(splat(extreme / (Format::kScales.lo * start)));
-    for (int r = 0; r < Format::kSuperRounds; ++r) {
-      const Vec d = half_value(bits);
-      ScaledFit fit[H];
-      Vec xq = splat(0.0f), qq = splat(0.0f);
-      for (int h = 0; h < H; ++h) {
-        fit[h] = fit_group_scales(g[h], Format::kCodec, ideal[h], d, Format::kScales);
-        xq += fit[h].sc * fit[h].sums.xq;
-        qq += fit[h].sc * fit[h].sc * fit[h].sums.qq;
-      }
-      const float total_xq = sum_lanes(xq), total_qq = sum_lanes(qq);
-      const float gain = d[0] * (2.0f * total_xq - d[0] * total_qq);
-      if (gain > best_gain) {
-        best_gain = gain;
-        best_bits = uint16_t(bits[0]);
-        for (int h = 0; h < H; ++h) group_scales[h] = fit[h].sc;
-      }
-      if (!(total_qq > 0.0f)) break;
-      bits = half_bits(splat(total_xq / total_qq));
+  VecI best_bits = splat(0), bits = half_bits(splat(extreme / Format::kScales.lo));
+  for (int r = 0; r < kSuperRounds; ++r) {
+    const Vec d = half_value(bits);
+    ScaledFit fit[H];
+    Vec xq = splat(0.0f), qq = splat(0.0f);
+    for (int h = 0; h < H; ++h) {
+      fit[h] = fit_group_scales(g[h], Format::kCodec, ideal[h], d, Format::kScales);
+      xq += fit[h].sc * fit[h].sums.xq;
+      qq += fit[h].sc * fit[h].sc * fit[h].sums.qq;
     }
+    const float total_xq = sum_lanes(xq), total_qq = sum_lanes(qq);
+    const float gain = d[0] * (2.0f * total_xq - d[0] * total_qq);
+    if (gain > best_gain) {
+      best_gain = gain;
+      best_bits = bits;
+      for (int h = 0; h < H; ++h) group_scales[h] = fit[h].sc;
+    }
+    if (!(total_qq > 0.0f)) break;
+    bits = half_bits(splat(total_xq / total_qq));
   }
   return best_bits;
-}
-
-/// Value `best_bits` of d times the group scales of half h.
-inline Vec group_inverse(uint16_t d_bits, Vec sc) {
-  return inverse_or_zero(half_value(splat(int32_t(d_bits))) * sc);
 }
 
 template <class Format, bool W>
@@ -96,16 +92,17 @@ inline void quantize_super_scaled_as(const float* x, std::byte* out, uint64_t co
       g[h].load(x + first, W ? importance + first : nullptr, kLanes);
     }
     Vec sc[H];
-    blocks[b].d = fit_super_scaled<Format>(g, sc);
+    const VecI d = fit_super_scaled<Format>(g, sc);
     uint8_t codes[256];
     int32_t scales[256 / N];
     for (int h = 0; h < H; ++h) {
-      const Vec inverse = group_inverse(blocks[b].d, sc[h]);
+      const Vec inverse = inverse_or_zero(half_value(d) * sc[h]);
       for (int j = 0; j < N; ++j) g[h].x[j] = Format::kCodec.code(g[h].x[j] * inverse);
       store_codes<N>(g[h].x, codes + h * kLanes * N);
       const VecI integers = to_int(sc[h]);
       std::memcpy(scales + h * kLanes, &integers, sizeof(integers));
     }
+    blocks[b].d = half(d[0]);
     Format::pack(codes, scales, blocks[b]);
   }
 }
