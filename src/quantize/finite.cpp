@@ -1,21 +1,25 @@
 #include "quantize/finite.h"
 
-#include <bit>
+#include "base/error.h"
+#include "quantize/rtn/table.h"
 
 namespace nibble {
 
 bool all_finite(const float* x, uint64_t n) {
-  // Without an early exit inside the chunk, so that the loop is vectorized.
-  constexpr uint64_t kChunk = 4096;
-  for (uint64_t start = 0; start < n; start += kChunk) {
-    const uint64_t end = n - start < kChunk ? n : start + kChunk;
-    uint32_t bad = 0;
-    for (uint64_t i = start; i < end; ++i) {
-      bad |= uint32_t((std::bit_cast<uint32_t>(x[i]) & 0x7f800000u) == 0x7f800000u);
-    }
-    if (bad != 0) return false;
+  constexpr uint64_t kChunk = 1024;
+  float copy[kChunk];
+  const auto* bytes = reinterpret_cast<const std::byte*>(x);
+  for (uint64_t j = 0; j < n; j += kChunk) {
+    if (!expand_finite(DType::F32, bytes + j * sizeof(float), copy, n - j < kChunk ? n - j : kChunk))
+      return false;
   }
   return true;
+}
+
+bool expand_finite(DType dtype, const std::byte* in, float* out, uint64_t n) {
+  const FloatExpander expand = rtn_table().float_expander(dtype);
+  if (expand == nullptr) fail("{} is not a floating-point type", dtype_name(dtype));
+  return expand(in, out, n);
 }
 
 }  // namespace nibble

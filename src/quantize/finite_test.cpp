@@ -2,8 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <limits>
 #include <vector>
+
+#include "base/error.h"
+#include "base/half.h"
 
 namespace nibble {
 namespace {
@@ -22,6 +26,28 @@ TEST(AllFinite, FindsOneBadValueAnywhere) {
       EXPECT_FALSE(all_finite(y.data(), y.size())) << at;
     }
   }
+}
+
+TEST(ExpandFinite, GivesEveryHalfAndBfloat16) {
+  std::vector<uint16_t> bits(65536 + 3);
+  for (size_t i = 0; i < bits.size(); ++i) bits[i] = uint16_t(i);
+  const auto* bytes = reinterpret_cast<const std::byte*>(bits.data());
+  std::vector<float> f16(bits.size()), bf16(bits.size());
+  EXPECT_FALSE(expand_finite(DType::F16, bytes, f16.data(), bits.size()));
+  EXPECT_FALSE(expand_finite(DType::BF16, bytes, bf16.data(), bits.size()));
+  for (size_t i = 0; i < bits.size(); ++i) {
+    ASSERT_EQ(std::bit_cast<uint32_t>(f16[i]), std::bit_cast<uint32_t>(half_to_float(bits[i]))) << bits[i];
+    ASSERT_EQ(std::bit_cast<uint32_t>(bf16[i]), std::bit_cast<uint32_t>(bfloat16_to_float(bits[i])))
+        << bits[i];
+  }
+  EXPECT_TRUE(expand_finite(DType::F16, bytes, f16.data(), 0x7c00));
+  EXPECT_FALSE(expand_finite(DType::F16, bytes, f16.data(), 0x7c01));
+}
+
+TEST(ExpandFinite, RefusesQuantizedTypes) {
+  float out[32];
+  std::byte in[64] = {};
+  EXPECT_THROW(expand_finite(DType::Q8_0, in, out, 32), Error);
 }
 
 }  // namespace

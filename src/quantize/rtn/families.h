@@ -16,4 +16,6 @@ RowQuantizer int4_quantizer(DType dtype);     // INT4_*, UINT4_*
 RowQuantizer absmax4_quantizer(DType dtype);  // NF4, FP4
 Absmax4Encoder absmax4_encoder(DType dtype);  // NF4_DQ, FP4_DQ
 
+FloatExpander float_expander(DType dtype);  // F32, F16, BF16
+
 }  // namespace nibble::NIBBLE_RTN_ISA

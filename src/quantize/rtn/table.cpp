@@ -14,6 +14,6 @@ static RowQuantizer row_quantizer(DType dtype) {
   return nullptr;
 }
 
-const RtnTable kTable = {row_quantizer, absmax4_encoder};
+const RtnTable kTable = {row_quantizer, absmax4_encoder, float_expander};
 
 }  // namespace nibble::NIBBLE_RTN_ISA

@@ -14,10 +14,14 @@ using RowQuantizer = void (*)(const float* x, std::byte* out, uint64_t cols, con
 /// Codes [blocks * 64] in order and largest magnitudes [blocks] of blocks of 64.
 using Absmax4Encoder = void (*)(const float* x, uint64_t blocks, uint8_t* codes, float* absmax);
 
+/// n values as float32; false when one of them is a NaN or an infinity.
+using FloatExpander = bool (*)(const std::byte* in, float* out, uint64_t n);
+
 /// What one instruction set's compilation of the quantizers offers.
 struct RtnTable {
   RowQuantizer (*row_quantizer)(DType);      ///< null for planes
   Absmax4Encoder (*absmax4_encoder)(DType);  ///< of NF4_DQ and FP4_DQ
+  FloatExpander (*float_expander)(DType);    ///< of F32, F16 and BF16; null for others
 };
 
 namespace rtn_baseline {
