@@ -71,6 +71,10 @@ void store_scales(const Block& b, size_t row, uint8_t* out) {
     unpack_scales(b, scales);
     for (uint32_t g = 0; g < F.groups(); ++g) out[kPanelRows * (2 + g) + row] = uint8_t(scales[g]);
   }
+  if constexpr (F.scales == ScaleKind::super_nibbles) {
+    std::memcpy(out + 2 * (kPanelRows + row), &b.dmin, 2);
+    for (uint32_t g = 0; g < F.groups(); ++g) out[kPanelRows * (4 + g) + row] = b.scales[g];
+  }
   if constexpr (F.scales == ScaleKind::super_min) {
     uint8_t scales[F.groups()], mins[F.groups()];
     unpack_scales(b, scales, mins);

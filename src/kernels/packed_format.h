@@ -27,12 +27,13 @@ enum class CodeKind : uint8_t {
 
 /// The scales of a packed block, each an array over the 16 rows, in this order.
 enum class ScaleKind : uint8_t {
-  plain,      ///< d
-  plain_min,  ///< d, m
-  super,      ///< d; int8 scale of each group: weight scale = d * scale
-  super_min,  ///< d, dmin; uint8 scale of each group, uint8 min of each group
-  exponent,   ///< MXFP4's e, uint8
-  channel,    ///< none in the blocks: one float32 per row at the head of the panel
+  plain,          ///< d
+  plain_min,      ///< d, m
+  super,          ///< d; int8 scale of each group: weight scale = d * scale
+  super_min,      ///< d, dmin; uint8 scale of each group, uint8 min of each group
+  super_nibbles,  ///< d, dmin; a byte of each group, scale low and min high
+  exponent,       ///< MXFP4's e, uint8
+  channel,        ///< none in the blocks: one float32 per row at the head of the panel
 };
 
 struct PackedFormat {
@@ -45,7 +46,10 @@ struct PackedFormat {
   ScaleKind scales;
 
   constexpr uint32_t groups() const { return block / group; }
-  constexpr bool has_min() const { return scales == ScaleKind::plain_min || scales == ScaleKind::super_min; }
+  constexpr bool has_min() const {
+    return scales == ScaleKind::plain_min || scales == ScaleKind::super_min ||
+           scales == ScaleKind::super_nibbles;
+  }
   /// Signed 8-bit weights multiply as 16-bit pairs, since their products overflow VPMADDUBSW's sums.
   constexpr bool wide() const { return kind == CodeKind::signed8 || kind == CodeKind::iq4; }
   constexpr size_t scale_bytes() const {
@@ -58,6 +62,8 @@ struct PackedFormat {
         return kPanelRows * (2 + groups());
       case ScaleKind::super_min:
         return kPanelRows * (4 + 2 * groups());
+      case ScaleKind::super_nibbles:
+        return kPanelRows * (4 + groups());
       case ScaleKind::exponent:
         return kPanelRows;
       case ScaleKind::channel:
@@ -87,7 +93,7 @@ inline constexpr PackedFormat kPackedQ4_1{CodeKind::offset, 4, 0, 15, 32, 32, Sc
 inline constexpr PackedFormat kPackedQ5_0{CodeKind::offset, 5, 16, 31, 32, 32, ScaleKind::plain};
 inline constexpr PackedFormat kPackedQ5_1{CodeKind::offset, 5, 0, 31, 32, 32, ScaleKind::plain_min};
 inline constexpr PackedFormat kPackedQ8_0{CodeKind::signed8, 8, 0, 0, 32, 32, ScaleKind::plain};
-inline constexpr PackedFormat kPackedQ2_K{CodeKind::offset, 2, 0, 3, 16, 256, ScaleKind::super_min};
+inline constexpr PackedFormat kPackedQ2_K{CodeKind::offset, 2, 0, 3, 16, 256, ScaleKind::super_nibbles};
 inline constexpr PackedFormat kPackedQ3_K{CodeKind::offset, 3, 4, 7, 16, 256, ScaleKind::super};
 inline constexpr PackedFormat kPackedQ4_K{CodeKind::offset, 4, 0, 15, 32, 256, ScaleKind::super_min};
 inline constexpr PackedFormat kPackedQ5_K{CodeKind::offset, 5, 0, 31, 32, 256, ScaleKind::super_min};

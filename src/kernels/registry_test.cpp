@@ -17,6 +17,11 @@
 #include "tensor/dequantize.h"
 
 namespace nibble {
+
+void PrintTo(const KernelEntry& entry, std::ostream* out) {
+  *out << entry.name;
+}
+
 namespace {
 
 std::vector<float> random_activations(size_t count, uint64_t seed) {

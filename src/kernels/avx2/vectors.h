@@ -91,6 +91,12 @@ struct Avx2Vectors {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
   }
   static NIBBLE_INLINE Float load_uint8(const void* p) { return to_float(widen_uint8(p)); }
+  static NIBBLE_INLINE Float load_low_nibbles(const void* p) {
+    return to_float(_mm256_and_si256(widen_uint8(p), _mm256_set1_epi32(15)));
+  }
+  static NIBBLE_INLINE Float load_high_nibbles(const void* p) {
+    return to_float(_mm256_srli_epi32(widen_uint8(p), 4));
+  }
   /// mxfp4_half_scale: 2^(e - 128), whose two smallest values are subnormal.
   static NIBBLE_INLINE Float load_exponent(const void* p) {
     const Int e = widen_uint8(p);

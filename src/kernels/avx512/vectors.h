@@ -95,6 +95,12 @@ struct Avx512Vectors {
     return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p)));
   }
   static NIBBLE_INLINE Float load_uint8(const void* p) { return to_float(widen_uint8(p)); }
+  static NIBBLE_INLINE Float load_low_nibbles(const void* p) {
+    return to_float(_mm512_and_si512(widen_uint8(p), _mm512_set1_epi32(15)));
+  }
+  static NIBBLE_INLINE Float load_high_nibbles(const void* p) {
+    return to_float(_mm512_srli_epi32(widen_uint8(p), 4));
+  }
   /// mxfp4_half_scale: 2^(e - 128), whose two smallest values are subnormal.
   static NIBBLE_INLINE Float load_exponent(const void* p) {
     const Int e = widen_uint8(p);

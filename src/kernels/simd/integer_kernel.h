@@ -81,8 +81,12 @@ class PackedPanel {
     if constexpr (F.scales == ScaleKind::super) {
       return V::mul(V::load_half(b + row * 2), V::load_int8(b + kPanelRows * (2 + index) + row));
     }
+    const uint8_t* scales = b + kPanelRows * (4 + index) + row;
     if constexpr (F.scales == ScaleKind::super_min) {
-      return V::mul(V::load_half(b + row * 2), V::load_uint8(b + kPanelRows * (4 + index) + row));
+      return V::mul(V::load_half(b + row * 2), V::load_uint8(scales));
+    }
+    if constexpr (F.scales == ScaleKind::super_nibbles) {
+      return V::mul(V::load_half(b + row * 2), V::load_low_nibbles(scales));
     }
   }
 
@@ -91,8 +95,14 @@ class PackedPanel {
     const int row = r * V::kRows;
     if constexpr (F.scales == ScaleKind::plain_min) return V::load_half(b + row * 2);
     const size_t index = group % kGroups32 * (32 / F.group) + part;
+    const uint8_t* scales = b + kPanelRows * (2 + index) + row;
     const Float dmin = V::load_half(b + row * 2);
-    return V::negate(V::mul(dmin, V::load_uint8(b + kPanelRows * (2 + F.groups() + index) + row)));
+    if constexpr (F.scales == ScaleKind::super_min) {
+      return V::negate(V::mul(dmin, V::load_uint8(scales + kPanelRows * F.groups())));
+    }
+    if constexpr (F.scales == ScaleKind::super_nibbles) {
+      return V::negate(V::mul(dmin, V::load_high_nibbles(scales)));
+    }
   }
 
  private:

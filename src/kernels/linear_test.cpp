@@ -1,0 +1,99 @@
+#include "kernels/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "kernels/registry.h"
+#include "kernels/synthetic_weights.h"
+#include "tensor/dequantize.h"
+
+namespace nibble {
+namespace {
+
+/// Sets NIBBLE_ISA for a test and puts back what was there.
+class ForcedIsa {
+ public:
+  explicit ForcedIsa(const char* value) {
+    if (const char* old = std::getenv("NIBBLE_ISA")) old_ = old;
+    setenv("NIBBLE_ISA", value, 1);
+  }
+  ~ForcedIsa() { old_ ? setenv("NIBBLE_ISA", old_->c_str(), 1) : unsetenv("NIBBLE_ISA"); }
+
+ private:
+  std::optional<std::string> old_;
+};
+
+TEST(Registry, EveryTypeHasItsBestKernelFirstAndItsReferenceLast) {
+  std::set<std::string_view> names;
+  for (const KernelEntry& entry : kernel_table()) {
+    EXPECT_TRUE(names.insert(entry.name).second) << entry.name << " stands twice";
+  }
+  for (const DTypeInfo& info : all_dtypes()) {
+    SCOPED_TRACE(info.name);
+    std::optional<Isa> before;
+    for (const KernelEntry& entry : kernel_table()) {
+      if (entry.dtype != info.dtype) continue;
+      if (before) {
+        EXPECT_LT(entry.isa, *before) << entry.name;
+      }
+      before = entry.isa;
+    }
+    EXPECT_EQ(before, Isa::scalar);
+  }
+}
+
+TEST(Registry, SelectsTheWidestThatIsAllowedAndThere) {
+  EXPECT_EQ(select_kernel(DType::Q4_0, Isa::scalar).name, "q4_0_reference");
+  for (Isa isa : cpu_info().isas) {
+    const KernelEntry& entry = select_kernel(DType::Q4_0, isa);
+    EXPECT_LE(entry.isa, isa);
+    EXPECT_TRUE(cpu_supports(entry.isa));
+  }
+  if (cpu_supports(Isa::avx2)) EXPECT_EQ(select_kernel(DType::Q4_0, Isa::avx2).name, "q4_0_avx2_16x4");
+}
+
+TEST(Linear, TakesTheKernelThatNibbleIsaNames) {
+  ThreadPool pool(1);
+  const SyntheticWeights w = synthetic_weights(DType::Q4_K, 20, 256, 1);
+  const ForcedIsa forced("scalar");
+  const Linear linear = Linear::pack(w.view, pool);
+  EXPECT_EQ(linear.kernel_name(), "q4_k_reference");
+  EXPECT_EQ(linear.owned_bytes(), 0u);
+}
+
+TEST(Linear, KnowsItsShapeAndHoldsOnePackedCopy) {
+  ThreadPool pool(2);
+  for (const DTypeInfo& info : all_dtypes()) {
+    SCOPED_TRACE(info.name);
+    const SyntheticWeights w = synthetic_weights(info.dtype, 64, 2048, 1);
+    const Linear linear = Linear::pack(w.view, pool);
+    EXPECT_EQ(linear.rows(), 64u);
+    EXPECT_EQ(linear.cols(), 2048u);
+    EXPECT_EQ(linear.dtype(), info.dtype);
+    // Super-blocks unpack their 6-bit scales to bytes; double quantization's scales become float32.
+    const bool doubled = info.layout == Layout::planes;
+    EXPECT_LE(linear.owned_bytes(), w.bytes.size() * (doubled ? 112 : 105) / 100);
+  }
+}
+
+TEST(Linear, RowsAreTheDequantizedWeights) {
+  ThreadPool pool(2);
+  for (const DTypeInfo& info : all_dtypes()) {
+    SCOPED_TRACE(info.name);
+    const SyntheticWeights w = synthetic_weights(info.dtype, 5, 512, 3);
+    const Linear linear = Linear::pack(w.view, pool);
+    std::vector<float> actual(512), expected(512);
+    linear.row(3, actual.data());
+    dequantize_rows(w.view, 3, 1, expected.data());
+    EXPECT_EQ(actual, expected);
+  }
+}
+
+}  // namespace
+}  // namespace nibble
