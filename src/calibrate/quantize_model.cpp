@@ -36,8 +36,7 @@ class SourceRows {
   /// float32 [cols]. Throws Error on a value that is not finite.
   void read(uint64_t row, float* out) const {
     const bool vector = tensor_.shape.size() < 2;
-    dequantize_rows(tensor_, permuted_ && !vector ? source_index(row) : row, 1, out);
-    if (!all_finite(out, tensor_.cols())) {
+    if (!read_finite(permuted_ && !vector ? source_index(row) : row, out)) {
       fail("{}: tensor {} holds a NaN or an infinity in row {}; the checkpoint is damaged, get it again",
            checkpoint_.path().string(), tensor_.name, row);
     }
@@ -54,6 +53,16 @@ class SourceRows {
   }
 
  private:
+  /// False when a value is not finite.
+  bool read_finite(uint64_t row, float* out) const {
+    const DType dtype = tensor_.dtype;
+    const uint64_t cols = tensor_.cols();
+    if (dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16) {
+      return expand_finite(dtype, tensor_.data.data() + row * row_bytes(dtype, cols), out, cols);
+    }
+    dequantize_rows(tensor_, row, 1, out);
+    return all_finite(out, cols);
+  }
   uint64_t source_index(uint64_t index) const {
     return hf_row_of(index, checkpoint_.config().head_dim, checkpoint_.config().rope.dims);
   }
