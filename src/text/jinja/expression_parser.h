@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -8,6 +9,10 @@
 #include "text/jinja/lexer.h"
 
 namespace nibble::jinja {
+
+int depth_of(const ExprPtr& node);  ///< 0 for null
+int depth_of(const std::vector<ExprPtr>& nodes);
+int depth_of(const CallArguments& arguments);
 
 /// Recursive descent over the tokens of a template, with jinja2's grammar and precedence:
 ///   if-else < or < and < not < comparison, in < + - < ~ < * / // % < ** < unary < . [] () < | is
@@ -59,8 +64,18 @@ class ExpressionParser {
   int loops_ = 0;                         ///< loops around, outside of which the name "loop" may be assigned
 
  private:
+  /// A node above children that are at most child_depth deep.
   template <typename T, typename... Args>
-  ExprPtr make(int line, int child_depth, Args&&... args);
+  ExprPtr make(int line, int child_depth, Args&&... args) {
+    return checked(line, child_depth, std::make_unique<T>(std::forward<Args>(args)...));
+  }
+  /// A node that combines two operands.
+  template <typename T, typename Operator>
+  ExprPtr make_binary(int line, Operator op, ExprPtr left, ExprPtr right) {
+    const int depth = std::max(depth_of(left), depth_of(right));
+    return make<T>(line, depth, op, std::move(left), std::move(right));
+  }
+  static ExprPtr checked(int line, int child_depth, ExprPtr node);
 
   ExprPtr parse_or();
   ExprPtr parse_and();
