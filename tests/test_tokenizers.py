@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 
 import pytest
 import sentencepiece
@@ -268,7 +269,7 @@ def test_json_that_is_not_read(nibble, tmp_path):
         assert result.returncode == 1 and message in result.stderr and result.stderr.count("\n") == 1, result.stderr
 
 
-# Long words
+# Speed
 
 def test_long_runs(encode, tmp_path):
     """A quadratic algorithm would take hours for these."""
@@ -278,3 +279,16 @@ def test_long_runs(encode, tmp_path):
     for text in ["a" * 1000000, " " * 1000000, "ab" * 500000, "\n" * 1000000, "é" * 500000]:
         for model in (sentencepiece_model, byte_level):
             assert len(encode(model, text, "--no-special")) <= len(text.encode()) + 1
+
+
+def test_speed(nibble, data_dir, smol_model, tmp_path):
+    """At least 5 MB/s on one core, start included, in processor time: other work on the machine does not count."""
+    text = (data_dir / "wikitext-2-raw" / "wiki.test.raw").read_bytes() * 4
+    path = tmp_path / "text"
+    path.write_bytes(text)
+    for model in (data_dir / "llama2-tokenizer" / "tokenizer.model", smol_model):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        nibble("tokenize", model, "--file", path, "--json")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        assert len(text) / seconds > 5e6, f"{model}: {len(text) / seconds / 1e6:.1f} MB/s"
