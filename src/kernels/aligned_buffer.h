@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstddef>
 #include <cstdlib>
 #include <memory>
@@ -7,7 +9,8 @@
 
 namespace nibble {
 
-/// Uninitialized bytes that begin on a cache line.
+/// Uninitialized bytes that begin on a cache line. Large buffers ask for huge pages: fewer page faults when
+/// they are filled and fewer misses of the address cache when they are streamed.
 class AlignedBuffer {
  public:
   static constexpr size_t kAlign = 64;
@@ -15,8 +18,12 @@ class AlignedBuffer {
   AlignedBuffer() = default;
   explicit AlignedBuffer(size_t size) : size_(size) {
     if (size == 0) return;
-    bytes_.reset(static_cast<std::byte*>(std::aligned_alloc(kAlign, (size + kAlign - 1) / kAlign * kAlign)));
+    const size_t align = size >= kLarge ? kHugePage : kAlign;
+    bytes_.reset(static_cast<std::byte*>(std::aligned_alloc(align, (size + align - 1) / align * align)));
     if (!bytes_) throw std::bad_alloc();
+    // Advice only: where it is not taken, ordinary pages serve. The last, partly used huge page is left out,
+    // so that the resident size stays near what was asked for.
+    if (size >= kLarge) madvise(bytes_.get(), size / kHugePage * kHugePage, MADV_HUGEPAGE);
   }
 
   std::byte* data() { return bytes_.get(); }
@@ -24,6 +31,8 @@ class AlignedBuffer {
   size_t size() const { return size_; }
 
  private:
+  static constexpr size_t kHugePage = size_t(2) << 20, kLarge = 2 * kHugePage;
+
   struct Free {
     void operator()(std::byte* bytes) const { std::free(bytes); }
   };

@@ -1,5 +1,7 @@
 #include "kernels/isa_kernels.h"
+
 #include "kernels/avx2/vectors.h"
+
 #include "kernels/simd/formats.h"
 #include "kernels/simd/integer_kernel.h"
 

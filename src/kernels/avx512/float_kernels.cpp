@@ -1,5 +1,7 @@
 #include "kernels/isa_kernels.h"
+
 #include "kernels/avx512/vectors.h"
+
 #include "kernels/simd/float_kernel.h"
 #include "kernels/simd/formats.h"
 
