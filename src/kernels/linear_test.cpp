@@ -55,7 +55,9 @@ TEST(Registry, SelectsTheWidestThatIsAllowedAndThere) {
     EXPECT_LE(entry.isa, isa);
     EXPECT_TRUE(cpu_supports(entry.isa));
   }
-  if (cpu_supports(Isa::avx2)) EXPECT_EQ(select_kernel(DType::Q4_0, Isa::avx2).name, "q4_0_avx2_16x4");
+  if (cpu_supports(Isa::avx2)) {
+    EXPECT_EQ(select_kernel(DType::Q4_0, Isa::avx2).name, "q4_0_avx2_16x4");
+  }
 }
 
 TEST(Linear, TakesTheKernelThatNibbleIsaNames) {
