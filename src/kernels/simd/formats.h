@@ -4,13 +4,22 @@
 
 /// The formats that every instruction set instantiates its kernels for.
 
-#define NIBBLE_BLOCK_FORMATS(DO)                                                                            \
-  DO(kPackedQ4_0)                                                                                           \
-  DO(kPackedQ4_1)                                                                                           \
-  DO(kPackedQ5_0)                                                                                           \
-  DO(kPackedQ5_1)                                                                                           \
-  DO(kPackedQ8_0) DO(kPackedIQ4_NL) DO(kPackedMXFP4) DO(kPackedInt8) DO(kPackedInt4G64) DO(kPackedInt4G128) \
-      DO(kPackedUint4G64) DO(kPackedUint4G128)
+// The formatter wraps this list differently each time.
+// clang-format off
+#define NIBBLE_BLOCK_FORMATS(DO) \
+  DO(kPackedQ4_0) \
+  DO(kPackedQ4_1) \
+  DO(kPackedQ5_0) \
+  DO(kPackedQ5_1) \
+  DO(kPackedQ8_0) \
+  DO(kPackedIQ4_NL) \
+  DO(kPackedMXFP4) \
+  DO(kPackedInt8) \
+  DO(kPackedInt4G64) \
+  DO(kPackedInt4G128) \
+  DO(kPackedUint4G64) \
+  DO(kPackedUint4G128)
+// clang-format on
 
 #define NIBBLE_SUPER_BLOCK_FORMATS(DO) \
   DO(kPackedQ2_K) DO(kPackedQ3_K) DO(kPackedQ4_K) DO(kPackedQ5_K) DO(kPackedQ6_K) DO(kPackedIQ4_XS)
