@@ -123,7 +123,7 @@ constexpr size_t float_block_bytes(FloatFormat format) {
   if (is_four_bit(format)) return kPanelRows * (sizeof(float) + kFloatBlock / 2);
   return kPanelRows * kFloatBlock * (format == FloatFormat::f32 ? 4 : 2);
 }
-/// Whole blocks: the last one's padding is never read.
+/// Whole blocks: the last one's padding is never used.
 constexpr size_t float_panel_bytes(FloatFormat format, size_t cols) {
   return (cols + kFloatBlock - 1) / kFloatBlock * float_block_bytes(format);
 }

@@ -110,13 +110,34 @@ struct Avx2Vectors {
   static NIBBLE_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
   static NIBBLE_INLINE Float negate(Float v) { return _mm256_xor_ps(v, _mm256_set1_ps(-0.0f)); }
 
-  /// values[nibble I] of each 32-bit lane: VPERMPS looks at three bits, the fourth picks the half.
-  template <int I>
-  static NIBBLE_INLINE Float look_up_float(const float (&values)[16], Int words) {
-    const Int index = I == 0 ? words : _mm256_srli_epi32(words, 4 * I);
-    const Float low = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), index);
-    const Float high = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values + 8), index);
-    return _mm256_blendv_ps(low, high, _mm256_castsi256_ps(_mm256_slli_epi32(words, 28 - 4 * I)));
+  /// out[i] = values[nibble i] of each 32-bit lane. VPERMPS knows only eight values and takes two
+  /// operations; VPSHUFB looks up the four bytes of each float, which are then woven together.
+  template <class Table>
+  static NIBBLE_INLINE void look_up_floats(const Table& table, Int words, Float (&out)[8]) {
+    // Within each 128-bit lane from [row][byte] to [byte][row].
+    const __m128i transpose = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const Int codes = _mm256_shuffle_epi8(words, _mm256_broadcastsi128_si256(transpose));
+    look_up_four(table, _mm256_and_si256(codes, set8(15)), out);
+    look_up_four(table, _mm256_and_si256(_mm256_srli_epi16(codes, 4), set8(15)), out + 1);
+  }
+
+ private:
+  /// The values of four bytes of codes [byte][row], to every second vector of out.
+  template <class Table>
+  static NIBBLE_INLINE void look_up_four(const Table& table, Int codes, Float* out) {
+    Int plane[4];
+    for (int b = 0; b < 4; ++b) {
+      const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table.planes[b]));
+      plane[b] = _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(bytes), codes);
+    }
+    const Int low01 = _mm256_unpacklo_epi8(plane[0], plane[1]),
+              low23 = _mm256_unpacklo_epi8(plane[2], plane[3]);
+    const Int high01 = _mm256_unpackhi_epi8(plane[0], plane[1]);
+    const Int high23 = _mm256_unpackhi_epi8(plane[2], plane[3]);
+    out[0] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(low01, low23));
+    out[2] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(low01, low23));
+    out[4] = _mm256_castsi256_ps(_mm256_unpacklo_epi16(high01, high23));
+    out[6] = _mm256_castsi256_ps(_mm256_unpackhi_epi16(high01, high23));
   }
 };
 

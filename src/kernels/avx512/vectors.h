@@ -117,10 +117,12 @@ struct Avx512Vectors {
         _mm512_xor_si512(_mm512_castps_si512(v), _mm512_set1_epi32(int32_t(0x80000000))));
   }
 
-  /// values[nibble I] of each 32-bit lane; VPERMPS looks at the four lowest bits.
-  template <int I>
-  static NIBBLE_INLINE Float look_up_float(const float (&values)[16], Int words) {
-    return _mm512_permutexvar_ps(_mm512_srli_epi32(words, 4 * I), _mm512_loadu_ps(values));
+  /// out[i] = values[nibble i] of each 32-bit lane; VPERMPS looks at the four lowest bits.
+  template <class Table>
+  static NIBBLE_INLINE void look_up_floats(const Table& table, Int words, Float (&out)[8]) {
+    unroll<8>([&]<int I>() {
+      out[I] = _mm512_permutexvar_ps(_mm512_srli_epi32(words, 4 * I), _mm512_loadu_ps(table.values));
+    });
   }
 };
 

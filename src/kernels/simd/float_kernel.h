@@ -12,32 +12,72 @@
 /// the columns, then one that adds the block times its scale to the accumulator.
 namespace nibble::simd {
 
+/// The 16 values of a 4-bit float, and their bytes, lowest first, for look-ups by byte.
+struct FloatTable {
+  float values[16];
+  uint8_t planes[4][16];
+};
+
+constexpr FloatTable float_table(const float (&values)[16]) {
+  FloatTable table{};
+  for (int i = 0; i < 16; ++i) {
+    table.values[i] = values[i];
+    for (int b = 0; b < 4; ++b)
+      table.planes[b][i] = uint8_t(__builtin_bit_cast(uint32_t, values[i]) >> 8 * b);
+  }
+  return table;
+}
+
+inline constexpr FloatTable kNF4Table = float_table(kNF4Values), kFP4Table = float_table(kFP4Values);
+
 /// A panel as the bytes of Linear's packed matrix.
 template <class V, FloatFormat F>
 struct PackedFloatPanel {
   using Float = typename V::Float;
   static constexpr size_t kBlockBytes = float_block_bytes(F);
   static constexpr bool kScaled = is_four_bit(F);
+  static constexpr int kVectors = V::kRowVectors;
   const uint8_t* bytes;
 
-  /// Column I of the eight from `col` on (a multiple of 8), for row vector r.
-  template <int I>
-  NIBBLE_INLINE Float weight(size_t col, int r) const {
+  /// Columns [col, col + 8) for row vector r; col is a multiple of 8.
+  NIBBLE_INLINE void eight(size_t col, int r, Float (&w)[8]) const {
     const uint8_t* block = bytes + col / kFloatBlock * kBlockBytes;
     const size_t inside = col % kFloatBlock;
-    if constexpr (F == FloatFormat::f32)
-      return V::load_float(block + ((inside + I) * kPanelRows + r * V::kRows) * 4);
-    if constexpr (F == FloatFormat::f16)
-      return V::load_half(block + ((inside + I) * kPanelRows + r * V::kRows) * 2);
-    if constexpr (F == FloatFormat::bf16)
-      return V::load_bfloat16(block + ((inside + I) * kPanelRows + r * V::kRows) * 2);
     if constexpr (kScaled) {
       const uint8_t* words = block + kPanelRows * sizeof(float) + inside / 8 * kCodeLineBytes + r * V::kBytes;
-      return V::template look_up_float<I>(F == FloatFormat::nf4 ? kNF4Values : kFP4Values, V::load(words));
+      V::look_up_floats(F == FloatFormat::nf4 ? kNF4Table : kFP4Table, V::load(words), w);
+    } else {
+      constexpr size_t kBytes = kBlockBytes / kFloatBlock / kPanelRows;
+      const uint8_t* elements = block + (inside * kPanelRows + r * V::kRows) * kBytes;
+      unroll<8>([&]<int I>() { w[I] = element(elements + I * kPanelRows * kBytes); });
     }
   }
   NIBBLE_INLINE Float scale(size_t col, int r) const {
     return V::load_float(bytes + col / kFloatBlock * kBlockBytes + r * V::kBytes);
+  }
+
+ private:
+  static NIBBLE_INLINE Float element(const uint8_t* rows) {
+    if constexpr (F == FloatFormat::f32) return V::load_float(rows);
+    if constexpr (F == FloatFormat::f16) return V::load_half(rows);
+    if constexpr (F == FloatFormat::bf16) return V::load_bfloat16(rows);
+  }
+};
+
+/// Two packed panels as one with twice the rows: a single token's sums are chains of dependent additions,
+/// and more of them side by side hide their latency.
+template <class V, FloatFormat F>
+struct PackedFloatPair {
+  using Float = typename V::Float;
+  static constexpr bool kScaled = is_four_bit(F);
+  static constexpr int kVectors = 2 * V::kRowVectors;
+  PackedFloatPanel<V, F> panels[2];
+
+  NIBBLE_INLINE void eight(size_t col, int r, Float (&w)[8]) const {
+    panels[r / V::kRowVectors].eight(col, r % V::kRowVectors, w);
+  }
+  NIBBLE_INLINE Float scale(size_t col, int r) const {
+    return panels[r / V::kRowVectors].scale(col, r % V::kRowVectors);
   }
 };
 
@@ -47,6 +87,7 @@ template <class V, bool Scaled>
 struct UnpackedFloatPanel {
   using Float = typename V::Float;
   static constexpr bool kScaled = Scaled;
+  static constexpr int kVectors = V::kRowVectors;
   static constexpr size_t kBlockFloats = (kFloatBlock + (Scaled ? 1 : 0)) * kPanelRows;
   const float* floats;
 
@@ -65,25 +106,27 @@ template <class V, FloatFormat F>
 UnpackedFloatPanel<V, is_four_bit(F)> unpack(const PackedFloatPanel<V, F>& packed, size_t first, size_t cols,
                                              float* floats) {
   using Panel = UnpackedFloatPanel<V, is_four_bit(F)>;
+  using Float = typename V::Float;
   for (size_t col = 0; col < cols; col += 8) {
     float* block = floats + col / kFloatBlock * Panel::kBlockFloats;
     float* out = block + (col % kFloatBlock + (Panel::kScaled ? 1 : 0)) * kPanelRows;
     for (int r = 0; r < V::kRowVectors; ++r) {
       if (Panel::kScaled && col % kFloatBlock == 0)
         V::store_float(block + r * V::kRows, packed.scale(first + col, r));
-      unroll<8>([&]<int I>() {
-        V::store_float(out + I * kPanelRows + r * V::kRows, packed.template weight<I>(first + col, r));
-      });
+      Float w[8];
+      packed.eight(first + col, r, w);
+      for (int i = 0; i < 8; ++i) V::store_float(out + i * kPanelRows + r * V::kRows, w[i]);
     }
   }
   return {floats};
 }
 
+/// Products of an unpacked panel with T tokens.
 template <class V, class Panel, int T>
 class FloatTile {
  public:
   using Float = typename V::Float;
-  static constexpr int R = V::kRowVectors;
+  static constexpr int R = Panel::kVectors;
 
   /// acc[t][r] += the products of the panel's columns [0, cols) with activation columns from `first` on.
   static void run(const Panel& panel, size_t first, size_t cols, const ActivationArgs& x, size_t token,
@@ -120,6 +163,39 @@ class FloatTile {
   }
 };
 
+/// part[r] += the products of columns [col, col + count), count <= 8, with x.
+template <class V, class Panel>
+NIBBLE_INLINE void add_eight(const Panel& panel, size_t col, size_t count, const float* x,
+                             typename V::Float (&part)[1][Panel::kVectors]) {
+  for (int r = 0; r < Panel::kVectors; ++r) {
+    typename V::Float w[8];
+    panel.eight(col, r, w);
+    unroll<8>([&]<int I>() {
+      if (I < count) part[0][r] = V::fma(w[I], V::broadcast_float(x + I), part[0][r]);
+    });
+  }
+}
+
+/// acc[r] = the products of a packed panel with one token: FloatTile's operations, eight columns at a time.
+template <class V, class Panel>
+NIBBLE_INLINE void multiply_one(const Panel& panel, const float* x, size_t cols,
+                                typename V::Float (&acc)[1][Panel::kVectors]) {
+  using Float = typename V::Float;
+  set_zero<V>(acc);
+  for (size_t block = 0; block < cols; block += kFloatBlock) {
+    const size_t end = cols - block < kFloatBlock ? cols : block + kFloatBlock;
+    Float part[1][Panel::kVectors];
+    set_zero<V>(part);
+    size_t col = block;
+    for (; col + 8 <= end; col += 8) add_eight<V>(panel, col, 8, x + col, part);
+    if (col < end) add_eight<V>(panel, col, end - col, x + col, part);
+    for (int r = 0; r < Panel::kVectors; ++r) {
+      const Float scale = Panel::kScaled ? panel.scale(block, r) : V::set_float(1.0f);
+      acc[0][r] = V::fma(part[0][r], scale, acc[0][r]);
+    }
+  }
+}
+
 /// Products of an unpacked panel with tokens [begin, end), as multiply_unpacked of the integer kernels.
 template <class V, bool Scaled>
 __attribute__((noinline)) void multiply_unpacked(const UnpackedFloatPanel<V, Scaled>& panel, size_t first,
@@ -137,33 +213,44 @@ template <class V, FloatFormat F>
 class FloatMatmul {
  public:
   static void run(const MatmulArgs& args) {
-    const size_t tokens = args.activations.tokens, panel_bytes = float_panel_bytes(F, args.cols);
-    const size_t block = tokens == 1 ? 1 : args.token_block;
-    for (size_t begin = 0; begin < tokens; begin += block) {
-      const size_t end = tokens - begin < block ? tokens : begin + block;
-      for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-        const Packed panel{reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * panel_bytes};
-        const size_t left = args.row_end - row;
-        const Outputs<V> y{args.y + row, args.y_stride, left < kPanelRows ? left : kPanelRows};
-        tokens == 1 ? run_one(args, panel, y) : run_many(args, panel, begin, end, y);
-      }
+    const size_t tokens = args.activations.tokens;
+    if (tokens == 1) return run_one(args);
+    for (size_t begin = 0; begin < tokens; begin += args.token_block) {
+      const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
+      for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows)
+        run_many(args, row, begin, end);
     }
   }
 
  private:
   using Packed = PackedFloatPanel<V, F>;
   using Unpacked = UnpackedFloatPanel<V, is_four_bit(F)>;
+  static constexpr int R = V::kRowVectors;
 
-  static void run_one(const MatmulArgs& args, const Packed& panel, const Outputs<V>& y) {
-    typename V::Float acc[1][V::kRowVectors];
-    set_zero<V>(acc);
-    FloatTile<V, Packed, 1>::run(panel, 0, args.cols, args.activations, 0, acc);
-    y.store(0, acc);
+  static Packed packed_panel(const MatmulArgs& args, size_t row) {
+    const auto* bytes = reinterpret_cast<const uint8_t*>(args.packed);
+    return {bytes + row / kPanelRows * float_panel_bytes(F, args.cols)};
+  }
+
+  static void run_one(const MatmulArgs& args) {
+    size_t row = args.row_begin;
+    for (; row + kPanelRows < args.row_end; row += 2 * kPanelRows) {
+      const PackedFloatPair<V, F> pair{{packed_panel(args, row), packed_panel(args, row + kPanelRows)}};
+      typename V::Float acc[1][2 * R];
+      multiply_one<V>(pair, args.activations.x, args.cols, acc);
+      Outputs<V>::of_panel(args, row).store_token(0, acc[0]);
+      Outputs<V>::of_panel(args, row + kPanelRows).store_token(0, acc[0] + R);
+    }
+    if (row >= args.row_end) return;
+    typename V::Float acc[1][R];
+    multiply_one<V>(packed_panel(args, row), args.activations.x, args.cols, acc);
+    Outputs<V>::of_panel(args, row).store(0, acc);
   }
 
   /// Columns in blocks that fit the scratch memory.
-  static void run_many(const MatmulArgs& args, const Packed& packed, size_t begin, size_t end,
-                       const Outputs<V>& y) {
+  static void run_many(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
+    const Packed packed = packed_panel(args, row);
+    const Outputs<V> y = Outputs<V>::of_panel(args, row);
     constexpr size_t kMost = kMatmulScratchBytes / (Unpacked::kBlockFloats * sizeof(float)) * kFloatBlock;
     for (size_t first = 0; first < args.cols; first += kMost) {
       const size_t cols = args.cols - first < kMost ? args.cols - first : kMost;

@@ -338,8 +338,7 @@ class IntegerMatmul {
       const size_t end = tokens - begin < block ? tokens : begin + block;
       for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
         const Packed panel(reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * panel_bytes);
-        const size_t left = args.row_end - row;
-        const Outputs<V> y{args.y + row, args.y_stride, left < kPanelRows ? left : kPanelRows};
+        const Outputs<V> y = Outputs<V>::of_panel(args, row);
         tokens == 1 ? run_one(args.activations, panel, y) : run_many(args, panel, begin, end, y);
       }
     }

@@ -8,8 +8,8 @@
 /// What integer and float kernels share: accumulators [tokens][row vectors] and their way to y.
 namespace nibble::simd {
 
-template <class V, int T>
-NIBBLE_INLINE void set_zero(typename V::Float (&acc)[T][V::kRowVectors]) {
+template <class V, int T, int R>
+NIBBLE_INLINE void set_zero(typename V::Float (&acc)[T][R]) {
   for (auto& of_token : acc) {
     for (auto& a : of_token) a = V::zero_float();
   }
@@ -21,6 +21,11 @@ struct Outputs {
   float* y;
   size_t stride;
   size_t rows;
+
+  static Outputs of_panel(const MatmulArgs& args, size_t row) {
+    const size_t left = args.row_end - row;
+    return {args.y + row, args.y_stride, left < kPanelRows ? left : kPanelRows};
+  }
 
   template <int T>
   NIBBLE_INLINE void load(size_t token, typename V::Float (&acc)[T][V::kRowVectors]) const {
@@ -34,13 +39,17 @@ struct Outputs {
 
   template <int T>
   NIBBLE_INLINE void store(size_t token, const typename V::Float (&acc)[T][V::kRowVectors]) const {
-    for (int t = 0; t < T; ++t) {
-      alignas(64) float row[kPanelRows];
-      float* to = y + (token + t) * stride;
-      for (int r = 0; r < V::kRowVectors; ++r)
-        V::store_float((rows < kPanelRows ? row : to) + r * V::kRows, acc[t][r]);
-      if (rows < kPanelRows) memcpy(to, row, rows * sizeof(float));
+    for (int t = 0; t < T; ++t) store_token(token + t, acc[t]);
+  }
+
+  /// One token's accumulators [V::kRowVectors].
+  NIBBLE_INLINE void store_token(size_t token, const typename V::Float* acc) const {
+    alignas(64) float row[kPanelRows];
+    float* to = y + token * stride;
+    for (int r = 0; r < V::kRowVectors; ++r) {
+      V::store_float((rows < kPanelRows ? row : to) + r * V::kRows, acc[r]);
     }
+    if (rows < kPanelRows) memcpy(to, row, rows * sizeof(float));
   }
 };
 
