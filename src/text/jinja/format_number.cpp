@@ -97,9 +97,10 @@ NumberParts int_parts(Int value, char type, const FieldLayout& layout) {
     if (value < 0) parts.digits.erase(0, 1);
   } else {
     const unsigned base = type == 'o' ? 8 : type == 'b' ? 2 : 16;
+    const char* digits = type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
     auto rest = value < 0 ? -static_cast<unsigned __int128>(value) : static_cast<unsigned __int128>(value);
     do {
-      parts.digits += (type == 'X' ? "0123456789ABCDEF" : "0123456789abcdef")[int(rest % base)];
+      parts.digits += digits[int(rest % base)];
       rest /= base;
     } while (rest != 0);
     std::reverse(parts.digits.begin(), parts.digits.end());

@@ -19,7 +19,6 @@ class Scope {
   /// `name` must live as long as the scope: names are those of the syntax tree.
   void set(std::string_view name, Value value);
   void clear() { variables_.clear(); }
-  const std::shared_ptr<Scope>& parent() const { return parent_; }
 
  private:
   std::shared_ptr<Scope> parent_;

@@ -13,7 +13,9 @@ constexpr int kMaxSyntaxDepth = 150;  ///< nested parentheses, blocks and chaine
 constexpr int kMaxTreeDepth = 500;    ///< depth of the syntax tree, which chains such as a.b.c also deepen
 constexpr int kMaxCallDepth = 600;    ///< nested evaluations while rendering, mostly recursion of macros
 constexpr int kMaxValueDepth = 200;   ///< lists in lists in lists
-constexpr uint64_t kMaxSteps = 5'000'000;  ///< expressions and statements evaluated
+/// Expressions and statements evaluated: kBaseSteps, and kStepsPerContextByte for each byte of the
+/// conversation.
+constexpr uint64_t kBaseSteps = 2'000'000, kStepsPerContextByte = 8;
 /// Bytes of strings and lists made over the whole rendering: kBaseBytes and kBytesPerContextByte for each
 /// byte of the conversation, at most kMaxBytes.
 constexpr uint64_t kBaseBytes = 64ull << 20, kBytesPerContextByte = 256, kMaxBytes = 1ull << 30;
@@ -25,10 +27,12 @@ constexpr int64_t kMaxRange = 100000;   ///< elements of range(), as jinja2's sa
 class Budget {
  public:
   explicit Budget(uint64_t context_bytes)
-      : bytes_(std::min(kBaseBytes + std::min(context_bytes, kMaxBytes) * kBytesPerContextByte, kMaxBytes)) {}
+      : max_steps_(kBaseSteps + std::min(context_bytes, kMaxBytes) * kStepsPerContextByte),
+        steps_(max_steps_),
+        bytes_(std::min(kBaseBytes + std::min(context_bytes, kMaxBytes) * kBytesPerContextByte, kMaxBytes)) {}
 
   void step() {
-    if (steps_-- == 0) fail("the template does not end: it took more than {} steps", kMaxSteps);
+    if (steps_-- == 0) fail("the template does not end: it took more than {} steps", max_steps_);
   }
   void charge(uint64_t bytes) {
     if (bytes > bytes_) fail("the template builds too much text or too long lists");
@@ -42,7 +46,7 @@ class Budget {
   void charge_elements(uint64_t count) { charge_product(count, kElementBytes); }
 
  private:
-  uint64_t steps_ = kMaxSteps, bytes_;
+  uint64_t max_steps_, steps_, bytes_;
 };
 
 }  // namespace nibble::jinja

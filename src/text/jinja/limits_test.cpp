@@ -25,8 +25,8 @@ TEST(JinjaLimits, HugeRepetitionsAreRefusedBeforeTheyAreMade) {
         "{{ '5'.zfill(10 ** 12) }}", "{{ 'a'.ljust(10 ** 12, 'b') }}", "{{ '\t'.expandtabs(10 ** 12) }}",
         "{{ 'a\nb'|indent(10 ** 12) }}", "{{ [1]|tojson(indent=10 ** 12) }}",
         "{{ [1]|batch(10 ** 12, 0)|list }}", "{{ [1]|slice(10 ** 12)|list }}",
-        "{{ ('x' * 10 ** 6).join('y' * 10 ** 6) }}", "{{ ('x' * 10 ** 6).replace('x', 'y' * 10 ** 6) }}",
-        "{{ ('x' * 10 ** 6).replace('', 'y' * 10 ** 6) }}", "{{ (range(100000)|list)|join('y' * 10 ** 6) }}",
+        "{{ ('x' * 10 ** 5).join('y' * 10 ** 5) }}", "{{ ('x' * 10 ** 5).replace('x', 'y' * 10 ** 5) }}",
+        "{{ ('x' * 10 ** 5).replace('', 'y' * 10 ** 5) }}", "{{ (range(10000)|list)|join('y' * 10 ** 5) }}",
         "{{ ['y' * 10 ** 6] * 10 ** 4 }}", "{{ ('x' * 10 ** 6)|indent('y' * 10 ** 9) }}"}) {
     EXPECT_THAT(render_error(source), HasSubstr(kTooMuch)) << source;
   }
@@ -62,9 +62,6 @@ TEST(JinjaLimits, LongLoopsEnd) {
   EXPECT_THAT(
       render_error("{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}"),
       HasSubstr("more than"));
-  EXPECT_THAT(
-      render_error("{% for a in range(100000) %}{% for b in range(100000) %}x{% endfor %}{% endfor %}"),
-      HasSubstr("template"));
   EXPECT_THAT(render_error("{{ range(100001) }}"), HasSubstr("Range too big"));
   EXPECT_THAT(render_error("{{ range(-(2 ** 62), 2 ** 62)|length }}"), HasSubstr("Range too big"));
 }
