@@ -228,7 +228,7 @@ void SentencePieceTokenizer::encode_stretch(std::string_view text, WordCache& ca
                                             std::vector<int32_t>& ids) const {
   std::vector<int32_t> symbols;
   const size_t stretch_ids = ids.size();
-  constexpr char32_t kInvalid = 0xffffffff;  // in no pair
+  constexpr char32_t kInvalid = 0xfffffffe;  // in no pair
   char32_t previous = kInvalid;
   size_t begin = 0;
   for (size_t at = 0; at < text.size();) {

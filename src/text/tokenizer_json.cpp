@@ -14,6 +14,8 @@ using Json = nlohmann::json;
 
 constexpr const char* kSpaceSymbol = "\xe2\x96\x81";  // U+2581
 
+constexpr size_t kMostHoles = 10000;
+
 /// The member, or null where the object lacks it.
 const Json& member(const Json& object, const char* key) {
   static const Json null;
@@ -47,8 +49,7 @@ std::string escape_regex(std::string_view text) {
 
 class TokenizerJsonReader {
  public:
-  TokenizerJsonReader(const Json& root, size_t file_size, const std::string& where)
-      : root_(root), file_size_(file_size), where_(where) {}
+  TokenizerJsonReader(const Json& root, const std::string& where) : root_(root), where_(where) {}
 
   Vocabulary read() {
     const Json& model = root_.at("model");
@@ -56,6 +57,8 @@ class TokenizerJsonReader {
     if (type != "BPE") fail("{}: a tokenizer of type {}; nibble reads BPE", where_, type);
     const auto pre = steps_of(member(root_, "pre_tokenizer"), "pretokenizers");
     const bool byte_level = has_step(pre, "ByteLevel");
+    // Ids need not be dense, but holes are few: a lying id must not make memory grow.
+    most_ids_ = 2 * (model.at("vocab").size() + member(root_, "added_tokens").size()) + kMostHoles;
     vocabulary_.kind = byte_level ? TokenizerKind::byte_level_bpe : TokenizerKind::sentencepiece;
     read_vocab(model);
     read_added_tokens();
@@ -77,8 +80,7 @@ class TokenizerJsonReader {
  private:
   void set_token(const Json& id, const std::string& text, TokenType type) {
     const auto index = id.get<int64_t>();
-    // Ids need not be dense, but no file has more holes than bytes.
-    if (index < 0 || size_t(index) >= file_size_)
+    if (index < 0 || size_t(index) >= most_ids_)
       fail("{}: token \"{}\" has the impossible id {}", where_, text, index);
     if (size_t(index) >= vocabulary_.tokens.size()) {
       vocabulary_.tokens.resize(size_t(index) + 1);
@@ -211,12 +213,13 @@ class TokenizerJsonReader {
     }
     if (!spaces_replaced)
       fail("{}: a BPE tokenizer without ByteLevel that does not write spaces as U+2581", where_);
-    // For GGUF, which goes by scores: what merges first scores highest.
-    vocabulary_.scores.assign(vocabulary_.tokens.size(), 0.0f);
     score_by_merges();
   }
 
+  /// For GGUF, which goes by scores: what merges first scores highest, what never does lowest.
   void score_by_merges() {
+    const auto lowest = -float(vocabulary_.merges.size()) - 1;
+    vocabulary_.scores.assign(vocabulary_.tokens.size(), lowest);
     std::map<std::string, size_t> ids;
     for (size_t id = 0; id < vocabulary_.tokens.size(); ++id) ids.emplace(vocabulary_.tokens[id], id);
     float score = 0;
@@ -224,7 +227,7 @@ class TokenizerJsonReader {
       std::string merged = merge;
       if (const size_t space = merged.find(' ', 1); space != std::string::npos) merged.erase(space, 1);
       const auto it = ids.find(merged);
-      if (it != ids.end() && vocabulary_.scores[it->second] == 0)
+      if (it != ids.end() && vocabulary_.scores[it->second] == lowest)
         vocabulary_.scores[it->second] = (score -= 1);
     }
   }
@@ -273,7 +276,7 @@ class TokenizerJsonReader {
   }
 
   const Json& root_;
-  size_t file_size_;
+  size_t most_ids_ = 0;
   const std::string& where_;
   Vocabulary vocabulary_;
 };
@@ -283,7 +286,7 @@ class TokenizerJsonReader {
 Vocabulary read_tokenizer_json(std::string_view json, const std::string& where) {
   try {
     const Json root = Json::parse(json);
-    return TokenizerJsonReader(root, json.size(), where).read();
+    return TokenizerJsonReader(root, where).read();
   } catch (const Json::exception& error) {
     fail("{}: not a tokenizer.json: {}", where, error.what());
   }

@@ -82,7 +82,8 @@ std::vector<std::string> pieces(const Tokenizer& tokenizer, std::string_view tex
 
 std::string random_bytes(std::mt19937& random, size_t size) {
   std::string bytes(size, '\0');
-  for (char& c : bytes) c = "ab c\n\xc3\xa9\xe2\x96\x81\xf0\x9f\x98\x80\xff\x00<>"[random() % 20];
+  constexpr std::string_view kAlphabet("ab c\n\xc3\xa9\xe2\x96\x81\xf0\x9f\x98\x80\xff\x00<>", 18);
+  for (char& c : bytes) c = kAlphabet[random() % kAlphabet.size()];
   return bytes;
 }
 
