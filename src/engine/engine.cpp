@@ -13,8 +13,6 @@ namespace {
 
 /// A longer one costs memory that most conversations never use: who needs it asks.
 constexpr uint32_t kDefaultContext = 4096;
-/// Logits of a slice: 32 MB are 160 tokens of a vocabulary of 50,000.
-constexpr size_t kLogitBytes = 32 << 20;
 
 uint32_t choose_context(const Checkpoint& checkpoint, uint32_t wanted) {
   const uint32_t most = checkpoint.config().context_length;
@@ -52,10 +50,6 @@ KvCache& Engine::Impl::work_cache(uint32_t sequences, uint32_t capacity) {
   }
   for (uint32_t s = 0; s < work->sequences(); ++s) work->truncate(s, 0);
   return *work;
-}
-
-size_t Engine::Impl::logit_rows() const {
-  return std::clamp<size_t>(kLogitBytes / (sizeof(float) * model->config().vocab), 16, Forward::kMaxSlice);
 }
 
 bool Engine::Impl::needs_one_pass(size_t length) const {
@@ -152,20 +146,10 @@ void Engine::logits(
   KvCache& cache = impl_->work_cache(1, uint32_t(std::min<size_t>(tokens.size(), UINT32_MAX)));
   std::vector<BatchToken> batch;
   for (size_t i = 0; i < tokens.size(); ++i) batch.push_back({tokens[i], 0, i >= from});
-  if (impl_->needs_one_pass(tokens.size())) {
-    impl_->forward.run(batch, cache, [&](std::span<const float> rows) {
-      const size_t count = rows.size() / model().config().vocab;
-      on_logits(std::exchange(from, from + count), rows, count);
-    });
-    return;
-  }
-  for (size_t first = 0; first < batch.size();) {
-    const size_t step = first < from ? std::min(from - first, Forward::kMaxSlice) : impl_->logit_rows();
-    const auto slice = std::span(batch).subspan(first, std::min(step, batch.size() - first));
-    const auto rows = impl_->forward.run(slice, cache);
-    if (first >= from) on_logits(first, rows, slice.size());
-    first += slice.size();
-  }
+  impl_->forward.run(batch, cache, [&](std::span<const float> rows) {
+    const size_t count = rows.size() / model().config().vocab;
+    on_logits(std::exchange(from, from + count), rows, count);
+  });
 }
 
 }  // namespace nibble

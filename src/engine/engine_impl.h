@@ -18,9 +18,6 @@ struct Engine::Impl {
   KvCache& conversation_cache();
   /// An empty cache for passing work with at least this room, kept for the next call.
   KvCache& work_cache(uint32_t sequences, uint32_t capacity);
-  /// Rows of logits to have at once: enough for the kernels to be at their best, but no second model in
-  /// memory.
-  size_t logit_rows() const;
   /// Dynamic NTK scaling turns the positions of a sequence by its whole length, so that it is computed at
   /// once or not as it is defined.
   bool needs_one_pass(size_t length) const;

@@ -346,6 +346,29 @@ TEST(EngineScore, DoesNotDependOnTheBatch) {
   }
 }
 
+// Its positions turn by the whole sequence's length, so that nothing may come from shorter ones.
+TEST(EngineScore, DynamicRopeIsComputedInOnePass) {
+  const TinyModel model({.dynamic_rope = true});
+  auto engine = load(model), fresh = load(model);
+  std::mt19937 random(9);
+  ScoreRequest request{random_tokens(random, 40), {random_tokens(random, 3), random_tokens(random, 8)}};
+  const auto scores = engine->score(std::span(&request, 1))[0];
+  for (size_t c = 0; c < 2; ++c) {
+    auto sequence = request.context;
+    const auto& continuation = request.continuations[c];
+    sequence.insert(sequence.end(), continuation.begin(), continuation.end() - 1);
+    const auto logits = all_logits(*engine, sequence);
+    for (size_t t = 0; t < continuation.size(); ++t) {
+      EXPECT_NEAR(scores[c][t].log_probability, log_probability(logits[39 + t], continuation[t]), 1e-6);
+    }
+  }
+  engine->generate(request.context, greedy(4));
+  request.context.push_back(7);
+  const Generation again = engine->generate(request.context, greedy(4));
+  EXPECT_EQ(again.cached_tokens, 0u);
+  EXPECT_EQ(again.tokens, fresh->generate(request.context, greedy(4)).tokens);
+}
+
 TEST(EngineScore, RefusesQuestionsItCannotScore) {
   const TinyModel model;
   auto engine = load(model, 16);

@@ -36,12 +36,15 @@ size_t common_prefix(const Tokens& a, const Tokens& b) {
   return size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
 }
 
-/// The indices of the values in their lexicographic order: those with a common prefix are neighbours.
-template <typename Less>
-std::vector<size_t> sorted_order(size_t count, Less less) {
-  std::vector<size_t> order(count);
+Engine::TokenScore score_token(std::span<const float> logits, const LogSoftmax& normalizer, int32_t token) {
+  return {double(logits[size_t(token)]) - normalizer.log_total, token == normalizer.best};
+}
+
+/// The order in which those with a common prefix are neighbours.
+std::vector<size_t> lexicographic_order(const std::vector<Tokens>& values) {
+  std::vector<size_t> order(values.size());
   std::iota(order.begin(), order.end(), size_t{0});
-  std::stable_sort(order.begin(), order.end(), less);
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return values[a] < values[b]; });
   return order;
 }
 
@@ -50,8 +53,8 @@ std::vector<size_t> sorted_order(size_t count, Less less) {
 /// of the questions before, and a continuation with the one before it, is taken from the cache.
 class QuestionScorer {
  public:
-  QuestionScorer(Forward& forward, ThreadPool& pool, KvCache& cache, size_t rows)
-      : forward_(forward), pool_(pool), cache_(cache), rows_limit_(rows) {}
+  QuestionScorer(Forward& forward, ThreadPool& pool, KvCache& cache)
+      : forward_(forward), pool_(pool), cache_(cache) {}
 
   /// `questions` are indices into the requests, at most as many as the cache has sequences.
   void run(std::span<const ScoreRequest> requests, std::span<const size_t> questions, Scores& scores) {
@@ -59,11 +62,7 @@ class QuestionScorer {
     size_t rounds = 0;
     for (const size_t q : questions) {
       const auto& continuations = requests[q].continuations;
-      questions_.push_back(
-          {&requests[q],
-           sorted_order(continuations.size(),
-                        [&](size_t a, size_t b) { return continuations[a] < continuations[b]; }),
-           &scores[q]});
+      questions_.push_back({&requests[q], lexicographic_order(continuations), &scores[q]});
       rounds = std::max(rounds, continuations.size());
     }
     score_contexts();
@@ -122,18 +121,20 @@ class QuestionScorer {
       for (size_t t = known; t + 1 < tokens.size(); ++t) {
         batch_.push_back({tokens[t], q, true});
         rows_.push_back({q, round, t + 1});
-        if (rows_.size() == rows_limit_) flush();
       }
     }
     flush();
   }
 
+  /// Computes the batch and scores its rows.
   void flush() {
-    if (batch_.empty()) return;
-    const auto logits = forward_.run(batch_, cache_);
-    const size_t vocab = logits.size() / rows_.size();
-    pool_.parallel_for(rows_.size(), 1, [&](size_t begin, size_t end) {
-      for (size_t i = begin; i < end; ++i) score_row(rows_[i], logits.subspan(i * vocab, vocab));
+    size_t first = 0;
+    forward_.run(batch_, cache_, [&](std::span<const float> logits) {
+      const size_t vocab = forward_.model().config().vocab, count = logits.size() / vocab;
+      pool_.parallel_for(count, 1, [&](size_t begin, size_t end) {
+        for (size_t i = begin; i < end; ++i) score_row(rows_[first + i], logits.subspan(i * vocab, vocab));
+      });
+      first += count;
     });
     batch_.clear();
     rows_.clear();
@@ -147,16 +148,13 @@ class QuestionScorer {
       const Tokens& tokens = question.continuation(i);
       if (common_prefix(tokens, question.continuation(row.first)) < row.depth) break;
       if (tokens.size() <= row.depth) continue;
-      const int32_t token = tokens[row.depth];
-      (*question.scores)[question.order[i]][row.depth] = {
-          double(logits[size_t(token)]) - normalizer.log_total, token == normalizer.best};
+      (*question.scores)[question.order[i]][row.depth] = score_token(logits, normalizer, tokens[row.depth]);
     }
   }
 
   Forward& forward_;
   ThreadPool& pool_;
   KvCache& cache_;
-  size_t rows_limit_;
   std::vector<Question> questions_;
   std::vector<BatchToken> batch_;
   std::vector<Row> rows_;                 ///< of the batch's tokens that want logits
@@ -185,15 +183,44 @@ void check_requests(std::span<const ScoreRequest> requests, const Engine& engine
   }
 }
 
+/// Every continuation with its context in a pass of its own.
+void score_alone(Engine& engine, const ScoreRequest& request,
+                 std::vector<std::vector<Engine::TokenScore>>& scores) {
+  for (size_t c = 0; c < scores.size(); ++c) {
+    const Tokens& continuation = request.continuations[c];
+    Tokens sequence = request.context;
+    sequence.insert(sequence.end(), continuation.begin(), continuation.end() - 1);
+    const size_t from = request.context.size() - 1;
+    engine.logits(
+        sequence,
+        [&](size_t first, std::span<const float> logits, size_t rows) {
+          const size_t vocab = logits.size() / rows;
+          for (size_t i = 0; i < rows; ++i) {
+            const size_t t = first + i - from;
+            const auto row = logits.subspan(i * vocab, vocab);
+            scores[c][t] = score_token(row, LogSoftmax(row), continuation[t]);
+          }
+        },
+        from);
+  }
+}
+
 }  // namespace
 
 Scores Engine::score(std::span<const ScoreRequest> requests, const std::function<void(size_t)>& on_scored) {
   check_requests(requests, *this);
   Scores scores(requests.size());
+  std::vector<size_t> order;  // of those that are scored together
   for (size_t i = 0; i < requests.size(); ++i) {
     for (const Tokens& continuation : requests[i].continuations) scores[i].emplace_back(continuation.size());
+    if (!impl_->needs_one_pass(room(requests[i]))) {
+      order.push_back(i);
+      continue;
+    }
+    score_alone(*this, requests[i], scores[i]);
+    if (on_scored) on_scored(1);
   }
-  const auto order = sorted_order(requests.size(), [&](size_t a, size_t b) {
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
     const size_t room_a = room_class(requests[a]), room_b = room_class(requests[b]);
     return room_a != room_b ? room_a < room_b : requests[a].context < requests[b].context;
   });
@@ -205,10 +232,9 @@ Scores Engine::score(std::span<const ScoreRequest> requests, const std::function
     const auto last =
         std::find_if(first, order.end(), [&](size_t i) { return room_class(requests[i]) != room; });
     const size_t together =
-        std::min({std::clamp<size_t>(tokens / room, 1, kMaxQuestions), size_t(last - first)});
+        std::min(std::clamp<size_t>(tokens / room, 1, kMaxQuestions), size_t(last - first));
     const uint32_t capacity = std::min(uint32_t(room), context());
-    QuestionScorer scorer(impl_->forward, impl_->pool, impl_->work_cache(uint32_t(together), capacity),
-                          impl_->logit_rows());
+    QuestionScorer scorer(impl_->forward, impl_->pool, impl_->work_cache(uint32_t(together), capacity));
     while (first != last) {
       const size_t count = std::min(together, size_t(last - first));
       scorer.run(requests, std::span(first, count), scores);

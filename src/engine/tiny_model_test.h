@@ -22,6 +22,7 @@ struct TinyModelOptions {
   uint32_t context = 128;
   uint32_t extra_rows = 0;  ///< of the embedding, beyond the tokens there are
   bool tokenizer = true;
+  bool dynamic_rope = false;  ///< dynamic NTK scaling beyond a quarter of the context
   std::string chat_template;  ///< none when empty
 };
 
@@ -59,6 +60,11 @@ class TinyModel {
     c.vocab = uint32_t(kTokens) + options.extra_rows;
     c.context_length = options.context;
     c.rope.dims = c.head_dim;
+    if (options.dynamic_rope) {
+      c.rope.scaling = RopeScaling::dynamic;
+      c.rope.factor = 4;
+      c.rope.original_context = options.context / 4;
+    }
     return c;
   }
 
