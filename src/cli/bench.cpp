@@ -26,6 +26,7 @@ struct Options {
   JsonOutput json;
   std::string model;
   BenchOptions bench;
+  CLI::Option *prompt = nullptr, *generate = nullptr;
 };
 
 void print_speed(const std::string& what, const ordered_json& speed) {
@@ -51,12 +52,14 @@ void print_summary(const ordered_json& result, const ThreadPool& pool) {
   }
 }
 
-void run(const Options& options) {
+void run(Options& options) {
   Progress::set_quiet(options.common.quiet);
   const auto start = std::chrono::steady_clock::now();
   ThreadPool pool(options.common.threads);
   const auto model = Model::load(Checkpoint::open(options.model), pool);
   const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  options.bench.fit_defaults(model->config().context_length, options.prompt->count() > 0,
+                             options.generate->count() > 0);
   const BenchResult bench = run_bench(model, pool, options.bench);
   // Before the roofs, whose buffer is no part of the model's memory.
   const uint64_t peak = process_usage().peak_resident_bytes;
@@ -80,9 +83,10 @@ void add_bench(CLI::App& app) {
   CLI::App* command = add_command(app, "bench", "Measure speed beside the machine's roofs", options->common,
                                   [options] { run(*options); });
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
-  command->add_option("--prompt", options->bench.prompt, "Tokens of prefill; 0: none")->capture_default_str();
-  command->add_option("--generate", options->bench.generate, "Tokens to decode; 0: none")
-      ->capture_default_str();
+  options->prompt = command->add_option("--prompt", options->bench.prompt, "Tokens of prefill; 0: none");
+  options->prompt->capture_default_str();
+  options->generate = command->add_option("--generate", options->bench.generate, "Tokens to decode; 0: none")
+                          ->capture_default_str();
   command->add_option("--batch", options->bench.batches, "Sequences that decode together, such as 1,2,4,8")
       ->delimiter(',')
       ->allow_extra_args(false)

@@ -31,6 +31,7 @@ struct Options {
   std::vector<std::string> models;
   std::string report, note;
   CompareJob job;
+  CLI::Option *prompt = nullptr, *generate = nullptr;
 };
 
 /// Quoted for a shell where it has to be.
@@ -57,22 +58,30 @@ std::string command_line(const Options& options) {
   return line;
 }
 
-/// Finds out before hours of work whether all of it can be done.
-ArcData check(const Options& options) {
-  const CompareJob& job = options.job;
+/// All models get the same lengths.
+void check_lengths(Options& options) {
+  uint32_t context = UINT32_MAX;
+  std::string shortest;
   for (const std::string& model : options.models) {
-    const auto checkpoint = Checkpoint::open(model);
-    const uint32_t context = checkpoint->config().context_length;
-    if (job.bench.prompt > context || job.bench.generate > context) {
-      fail("{}: its context is {} tokens; give a smaller --prompt and --generate", model, context);
-    }
+    const uint32_t length = Checkpoint::open(model)->config().context_length;
+    if (length < context) context = length, shortest = model;
   }
+  BenchOptions& bench = options.job.bench;
+  bench.fit_defaults(context, options.prompt->count() > 0, options.generate->count() > 0);
+  if (bench.prompt > context || bench.generate > context) {
+    fail("{}: its context is {} tokens; give a smaller --prompt and --generate", shortest, context);
+  }
+}
+
+/// Finds out before hours of work whether all of it can be done.
+ArcData check(Options& options) {
+  check_lengths(options);
   if (!options.report.empty()) {
     std::error_code error;
     fs::create_directories(options.report, error);
     if (error) fail("--report {}: cannot make the directory: {}", options.report, error.message());
   }
-  return job.arc.empty() ? find_arc(std::nullopt) : find_arc(job.arc);
+  return options.job.arc.empty() ? find_arc(std::nullopt) : find_arc(options.job.arc);
 }
 
 RunInfo run_info(const Options& options, const ArcData& data) {
@@ -104,7 +113,8 @@ void write_reports(const Comparison& comparison, const fs::path& directory) {
 
 void run(Options& options) {
   Comparison comparison;
-  comparison.run = run_info(options, check(options));
+  const ArcData data = check(options);
+  comparison.run = run_info(options, data);
   options.job.threads = options.common.threads;
   options.job.quiet = options.common.quiet;
   size_t failed = 0;
@@ -154,12 +164,12 @@ void add_compare(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--limit", job.limit, "Ask a random sample of so many questions; default: all");
   command->add_option("--seed", job.seed, "Of the sample")->capture_default_str();
-  command->add_option("--prompt", job.bench.prompt, "Tokens of prefill")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
-  command->add_option("--generate", job.bench.generate, "Tokens to decode")
-      ->check(CLI::Range(1, 1 << 20))
-      ->capture_default_str();
+  options->prompt = command->add_option("--prompt", job.bench.prompt, "Tokens of prefill")
+                        ->check(CLI::Range(1, 1 << 20))
+                        ->capture_default_str();
+  options->generate = command->add_option("--generate", job.bench.generate, "Tokens to decode")
+                          ->check(CLI::Range(1, 1 << 20))
+                          ->capture_default_str();
   command->add_option("--repeat", job.bench.repeat, "Runs of each; the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

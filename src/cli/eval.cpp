@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -24,6 +25,7 @@ struct Options {
   std::string model, base, arc_path, arc_style = "continuation", perplexity, kld;
   uint64_t limit = 0, seed = 0;
   WindowOptions windows;
+  KvType kv_type = KvType::f16;
   CLI::Option* arc = nullptr;
 };
 
@@ -34,6 +36,17 @@ void check(const Options& options) {
   if (options.kld.empty() != options.base.empty()) {
     throw UsageError("--kld FILE and --base MODEL belong together: the text, and the model to compare with");
   }
+}
+
+/// The questions, read before the model so that a mistake in them shows at once.
+std::optional<ArcData> arc_data(const Options& options) {
+  if (options.arc->count() == 0) return std::nullopt;
+  if (options.arc_path.empty()) return find_arc(std::nullopt);
+  return find_arc(options.arc_path);
+}
+
+std::unique_ptr<Engine> load(const std::string& model, const Options& options) {
+  return Engine::load(model, {.threads = options.common.threads, .kv_type = options.kv_type});
 }
 
 std::string percent(const Estimate& e) {
@@ -50,10 +63,7 @@ void print_arc(const ArcTask& task, size_t asked, const ArcResult& result) {
   if (result.sets.size() > 1) line("together", result.all);
 }
 
-ordered_json run_arc(const Options& options, Engine& engine) {
-  std::optional<std::filesystem::path> path;
-  if (!options.arc_path.empty()) path = options.arc_path;
-  const ArcData data = find_arc(path);
+ordered_json run_arc(const Options& options, Engine& engine, const ArcData& data) {
   const ArcTask task{data.source, data.questions.size(), options.seed,
                      arc_style_from_name(options.arc_style)};
   const auto questions = sample_arc(data.questions, options.limit, options.seed);
@@ -99,7 +109,7 @@ void print_kld(const Options& options, const KldResult& result) {
 
 ordered_json run_kld(const Options& options, Engine& engine) {
   const auto windows = windows_of(options.kld, options, engine);
-  const auto base = Engine::load(options.base, {.threads = options.common.threads});
+  const auto base = load(options.base, options);
   const KldResult result = evaluate_kld(engine, *base, windows);
   if (!options.json.to_stdout()) print_kld(options, result);
   ordered_json json = to_json(result, options.kld, options.windows);
@@ -110,9 +120,10 @@ ordered_json run_kld(const Options& options, Engine& engine) {
 void run(const Options& options) {
   check(options);
   Progress::set_quiet(options.common.quiet);
-  const auto engine = Engine::load(options.model, {.threads = options.common.threads});
+  const std::optional<ArcData> data = arc_data(options);
+  const auto engine = load(options.model, options);
   ordered_json results = ordered_json::array();
-  if (options.arc->count() > 0) results.push_back(run_arc(options, *engine));
+  if (data) results.push_back(run_arc(options, *engine, *data));
   if (!options.perplexity.empty()) results.push_back(run_perplexity(options, *engine));
   if (!options.kld.empty()) results.push_back(run_kld(options, *engine));
   for (ordered_json& result : results) result["model"] = options.model;
@@ -153,6 +164,9 @@ void add_eval(CLI::App& app) {
       "--stride", options->windows.stride,
       "Begin a window every so many tokens and score each token once; default: chunks scored over "
       "their second half, as llama.cpp does");
+  const std::map<std::string, KvType> kv_types = {{"f16", KvType::f16}, {"f32", KvType::f32}};
+  command->add_option("--kv-type", options->kv_type, "Type of the KV cache: f16 or f32; default: f16")
+      ->transform(CLI::CheckedTransformer(kv_types, CLI::ignore_case));
   options->json.add_to(*command);
 }
 

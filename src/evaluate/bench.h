@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -14,6 +15,12 @@ struct BenchOptions {
   uint32_t generate = 64;               ///< tokens decoded after an empty context; 0: none
   std::vector<uint32_t> batches = {1};  ///< sequences that decode together
   uint32_t repeat = 3;
+
+  /// Lowers lengths that nobody asked for to what the context allows.
+  void fit_defaults(uint32_t context, bool prompt_given, bool generate_given) {
+    if (!prompt_given) prompt = std::min(prompt, context);
+    if (!generate_given) generate = std::min(generate, context);
+  }
 };
 
 /// Speed of repeated runs, in tokens per second: of all sequences of the batch together.
