@@ -1,6 +1,7 @@
 #include "tensor/dequantize.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "base/error.h"
@@ -135,10 +136,11 @@ void dequantize_int8(const std::byte* row, float* out, uint64_t cols) {
   for (uint64_t i = 0; i < cols; ++i) out[i] = scale * float(int8_t(row[kInt8RowHeaderBytes + i]));
 }
 
-/// torch.linspace(0.1, 1, steps) in float32, which counts its second half from the end.
+/// torch.linspace(0.1, 1, steps) in float32, which counts its second half from the end and rounds once.
 float linspace(int index, int steps) {
   const float step = (1.0f - 0.1f) / float(steps - 1);
-  return index < steps / 2 ? 0.1f + step * float(index) : 1.0f - step * float(steps - index - 1);
+  if (index < steps / 2) return std::fma(step, float(index), 0.1f);
+  return std::fma(-step, float(steps - index - 1), 1.0f);
 }
 
 std::array<float, 256> make_dynamic8() {

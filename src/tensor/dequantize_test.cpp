@@ -119,6 +119,10 @@ TEST(Dequantize, DynamicMapHasSevenDecades) {
   EXPECT_EQ(values[127], 0.0f);
   EXPECT_EQ(values[255], 1.0f);
   EXPECT_EQ(values[254], 0.99296875f);
+  // As bitsandbytes has them: torch.linspace rounds once.
+  EXPECT_EQ(values[18], -0.7398437261581421f);
+  EXPECT_EQ(values[20], -0.7117187976837158f);
+  EXPECT_EQ(values[30], -0.5710937976837158f);
   EXPECT_FLOAT_EQ(values[128], 5.5e-7f);
   EXPECT_FLOAT_EQ(values[129], 3.25e-6f);
   EXPECT_FLOAT_EQ(values[130], 7.75e-6f);
