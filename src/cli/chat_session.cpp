@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -19,14 +18,11 @@ namespace {
 using nlohmann::ordered_json;
 
 /// Where models go on to write the user's next message that don't end a turn of a template by a token.
-const std::vector<std::string>& template_stops(const std::string& name) {
-  static const std::map<std::string, std::vector<std::string>> stops = {
-      {"alpaca", {"\n### Instruction:", "\n### Input:"}},
-      {"chatml", {"<|im_end|>", "<|im_start|>"}},
-      {"llama2", {"[INST]"}},
-      {"model", {}},
-  };
-  return stops.at(name);
+std::vector<std::string> template_stops(const std::string& name) {
+  if (name == "alpaca") return {"\n### Instruction:", "\n### Input:"};
+  if (name == "chatml") return {"<|im_end|>", "<|im_start|>"};
+  if (name == "llama2") return {"[INST]"};
+  return {};
 }
 
 std::string without_leading_space(const std::string& text) {
@@ -77,7 +73,7 @@ Generation ChatSession::answer(const OnText& on_text) {
   const std::vector<int32_t> prompt = fitting_prompt();
   GenerateParams params = params_;
   if (params.sampling.seed != 0) params.sampling.seed += answers_;
-  const auto& stops = template_stops(engine_.has_chat_template() ? template_ : "chatml");
+  const auto stops = template_stops(engine_.has_chat_template() ? template_ : "chatml");
   params.stop.insert(params.stop.end(), stops.begin(), stops.end());
 
   bool begun = false;
