@@ -115,6 +115,7 @@ def test_context_full(nibble, tiny):
     (["-p", "a", "--greedy", "--temperature", "0.5"], ["--greedy", "--temperature"]),
     (["-p", "a", "--greedy", "--top-k", "5"], ["--greedy", "--top-k"]),
     (["-p", "a", "--greedy", "--num-return-sequences", "2"], ["--greedy", "--num-return-sequences"]),
+    (["--tokens", "1", "--chat"], ["--chat", "--tokens"]),
     (["-p", "a", "--chat", "--raw"], ["--chat", "--raw"]),
     (["-p", "a", "--kv-type", "f8"], ["--kv-type"]),
     (["--tokens", "1,x"], ["--tokens 1,x"]),

@@ -1,12 +1,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <exception>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
 
-#include "base/error.h"
 #include "base/progress.h"
 #include "cli/chat_commands.h"
 #include "cli/chat_input.h"
@@ -79,8 +79,9 @@ class Chat {
         answer([&](const auto& on_text) { return session_.regenerate(on_text); });
       }
       return outcome != CommandOutcome::quit;
-    } catch (const Error& error) {
+    } catch (const std::exception& error) {
       if (!terminal_) throw;
+      close_line();
       std::cout << styled(error.what(), Ink::red, colours_on(STDOUT_FILENO)) << std::endl;
       return true;
     }
@@ -163,8 +164,13 @@ void add_chat(CLI::App& app) {
   command->add_option("model", options->model, "GGUF file or Hugging Face directory")->required();
   command->add_option("-p,--prompt", options->prompt, "Ask this one message, print the answer and end");
   command->add_option("--system", options->system, "System message; default: the template's own");
-  command->add_option("--template", options->chat_template,
-                      "How messages are put: model (its own), alpaca, chatml or llama2; default: model");
+  auto templates = ChatTemplate::preset_names();
+  templates.insert(templates.begin(), "model");
+  command
+      ->add_option("--template", options->chat_template,
+                   "How messages are put; model: as its own template says")
+      ->check(CLI::IsMember(templates))
+      ->capture_default_str();
   add_decoding_options(*command, options->decoding);
 }
 

@@ -26,7 +26,10 @@ constexpr int kHistoryLines = 1000;
 class PlainInput : public ChatInput {
  protected:
   Status read_line(bool, std::string& line) override {
-    if (std::getline(std::cin, line)) return Status::message;
+    if (std::getline(std::cin, line)) {
+      if (line.ends_with('\r')) line.pop_back();
+      return Status::message;
+    }
     return interrupts() > 0 ? Status::interrupted : Status::end;
   }
 };

@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "cli/kv_type_option.h"
 
 namespace nibble {
 
@@ -125,9 +126,7 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
       .add_option("--context", options.engine.context,
                   "Tokens that prompt and answer may have together; default: the model's, at most 4096")
       ->check(CLI::PositiveNumber);
-  const std::map<std::string, KvType> types = {{"f16", KvType::f16}, {"f32", KvType::f32}};
-  command.add_option("--kv-type", options.engine.kv_type, "Type of the KV cache: f16 or f32; default: f16")
-      ->transform(CLI::CheckedTransformer(types, CLI::ignore_case));
+  add_kv_type_option(command, options.engine.kv_type);
 }
 
 void check_decoding_options(const CLI::App& command, const DecodingOptions& options) {

@@ -1,6 +1,5 @@
 #include <fmt/format.h>
 
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -11,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "cli/kv_type_option.h"
 #include "evaluate/results_json.h"
 
 namespace nibble {
@@ -164,9 +164,7 @@ void add_eval(CLI::App& app) {
       "--stride", options->windows.stride,
       "Begin a window every so many tokens and score each token once; default: chunks scored over "
       "their second half, as llama.cpp does");
-  const std::map<std::string, KvType> kv_types = {{"f16", KvType::f16}, {"f32", KvType::f32}};
-  command->add_option("--kv-type", options->kv_type, "Type of the KV cache: f16 or f32; default: f16")
-      ->transform(CLI::CheckedTransformer(kv_types, CLI::ignore_case));
+  add_kv_type_option(*command, options->kv_type);
   options->json.add_to(*command);
 }
 

@@ -89,6 +89,9 @@ void run(Options& options) {
   if (params.sampling.greedy && options.sequences > 1) {
     throw UsageError("--greedy gives the same output every time: leave it or --num-return-sequences out");
   }
+  if (options.chat && !options.tokens.empty()) {
+    throw UsageError("--chat applies the chat template to text: give -p or --file instead of --tokens");
+  }
   const Prompt text = read_prompt(options);
   Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/kv_type_option.h"
 #include "cli/token_list.h"
 #include "engine/vocabulary_loader.h"
 #include "formats/npy.h"
@@ -22,7 +23,8 @@ namespace {
 
 struct Options {
   CommonOptions common;
-  std::string model, tokens, prompt, output, kv_type = "f32";
+  std::string model, tokens, prompt, output;
+  KvType kv_type = KvType::f32;
   uint32_t context = 0;
 };
 
@@ -45,7 +47,7 @@ void run(const Options& options) {
   Forward forward(Model::load(checkpoint, pool), pool);
   const ModelConfig& config = checkpoint->config();
   const uint32_t capacity = options.context != 0 ? options.context : uint32_t(ids.size());
-  KvCache cache(config, 1, capacity, options.kv_type == "f16" ? KvType::f16 : KvType::f32);
+  KvCache cache(config, 1, capacity, options.kv_type);
   std::vector<BatchToken> batch;
   for (const int32_t id : ids) batch.push_back({id, 0, true});
 
@@ -70,8 +72,7 @@ void add_logits(CLI::App& app) {
                       "Text to tokenize, with the begin token if the model has one");
   command->add_option("-o,--output", options->output, "NumPy file to write: float32 [tokens, vocabulary]")
       ->required();
-  command->add_option("--kv-type", options->kv_type, "Type of the KV cache; default: f32")
-      ->check(CLI::IsMember({"f32", "f16"}));
+  add_kv_type_option(*command, options->kv_type);
   command
       ->add_option("--context", options->context,
                    "Room in the KV cache; default: as many tokens as there are")
