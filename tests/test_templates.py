@@ -19,6 +19,9 @@ import models  # noqa: E402
 import reference  # noqa: E402
 import snippets  # noqa: E402
 
+# Python warns about odd escapes and calls in the code that jinja2 makes of random templates.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::SyntaxWarning")
+
 
 @pytest.fixture(scope="module")
 def render_all():
@@ -77,10 +80,10 @@ def test_raised_message_is_kept(render_all):
     assert got["error"].endswith("Roles have to alternate: user, assistant, user, ...")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_templates(render_all, seed):
     generator = fuzz.Generator(random.Random(seed))
-    assert_same(render_all, [(generator.template(), snippets.CONTEXT) for _ in range(1500)])
+    assert_same(render_all, [(generator.template(), snippets.CONTEXT) for _ in range(1200)])
 
 
 def test_random_damage(render_all):
@@ -88,7 +91,7 @@ def test_random_damage(render_all):
     generator = fuzz.Generator(random.Random(99))
     sources = list(models.TEMPLATES.values())
     context = models.CONVERSATIONS["tools system"]
-    assert_same(render_all, [(generator.damaged(generator.random.choice(sources)), context) for _ in range(600)])
+    assert_same(render_all, [(generator.damaged(generator.random.choice(sources)), context) for _ in range(400)])
 
 
 PRESETS = {

@@ -49,10 +49,10 @@ class Generator:
     def statement(self, depth):
         pick = self.random.random()
         if depth <= 0 or pick < 0.45:
-            return self.space() + "{{" + self.random.choice(["", "-"]) + " " + self.expression(3) + " }}"
+            return self.space() + "{{" + self.random.choice(["", "-"]) + " " + self.expression(self.random.choice([1, 1, 2, 3])) + " }}"
         if pick < 0.55:
             return self.random.choice(["text", " text ", "line\n", "  {# comment #}\n", "\n\n", "é🌍 "])
-        expression, body = self.expression(2), self.space() + self.body(depth - 1) + self.space()
+        expression, body = self.expression(self.random.choice([0, 1, 2])), self.space() + self.body(depth - 1) + self.space()
         if pick < 0.67:
             other = self.tag("else") + self.body(depth - 1) if self.random.random() < 0.5 else ""
             return self.tag("if " + expression) + body + other + self.tag("endif")

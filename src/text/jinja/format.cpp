@@ -27,7 +27,9 @@ class PercentFormatter {
       at_ = percent + 1;
       if (percent < format_.size()) out += conversion();
     }
-    const bool mapping = values_.is_dict() || values_.is_list() || values_.is_undefined();
+    // Python asks whether the value could be indexed, and forgives that nothing uses it.
+    const bool indexable = values_.is_object() && values_.as_object().is_sequence();
+    const bool mapping = values_.is_dict() || values_.is_list() || values_.is_undefined() || indexable;
     if (!mapping && used_ < (values_.is_tuple() ? values_.items().size() : 1)) {
       fail("not all arguments converted during string formatting");
     }
