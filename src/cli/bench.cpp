@@ -21,7 +21,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct BenchFlags {
   CommonOptions common;
   JsonOutput json;
   std::string model;
@@ -52,7 +52,7 @@ void print_summary(const ordered_json& result, const ThreadPool& pool) {
   }
 }
 
-void run(Options& options) {
+void run_bench(BenchFlags& options) {
   Progress::set_quiet(options.common.quiet);
   const auto start = std::chrono::steady_clock::now();
   ThreadPool pool(options.common.threads);
@@ -79,9 +79,9 @@ void run(Options& options) {
 }  // namespace
 
 void add_bench(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BenchFlags>();
   CLI::App* command = add_command(app, "bench", "Measure speed beside the machine's roofs", options->common,
-                                  [options] { run(*options); });
+                                  [options] { run_bench(*options); });
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
   options->prompt = command->add_option("--prompt", options->bench.prompt, "Tokens of prefill; 0: none");
   options->prompt->capture_default_str();

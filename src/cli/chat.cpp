@@ -19,7 +19,7 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct ChatFlags {
   CommonOptions common;
   DecodingOptions decoding;
   std::string model, prompt, system, chat_template = "model";
@@ -29,7 +29,7 @@ struct Options {
 /// Puts messages to the model and prints its answers, on a terminal or in a pipe.
 class Chat {
  public:
-  Chat(Engine& engine, const Options& options)
+  Chat(Engine& engine, const ChatFlags& options)
       : quiet_(options.common.quiet),
         terminal_(isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)),
         session_(engine, options.decoding.params, [this](const std::string& line) { note(line); }) {
@@ -136,7 +136,7 @@ class Chat {
   ChatSession session_;
 };
 
-void run(Options& options) {
+void run_chat(ChatFlags& options) {
   check_decoding_options(*options.command, options.decoding);
   Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
@@ -157,9 +157,9 @@ void run(Options& options) {
 }  // namespace
 
 void add_chat(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ChatFlags>();
   CLI::App* command = add_command(app, "chat", "Talk with a model in the terminal", options->common,
-                                  [options] { run(*options); });
+                                  [options] { run_chat(*options); });
   options->command = command;
   command->add_option("model", options->model, "GGUF file or Hugging Face directory")->required();
   command->add_option("-p,--prompt", options->prompt, "Ask this one message, print the answer and end");

@@ -25,7 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct CompareFlags {
   CommonOptions common;
   JsonOutput json;
   std::vector<std::string> models;
@@ -44,7 +44,7 @@ std::string shell_word(const std::string& word) {
 }
 
 /// The command that does the same again, defaults spelled out where they could change.
-std::string command_line(const Options& options) {
+std::string command_line(const CompareFlags& options) {
   const CompareJob& job = options.job;
   std::string line = "nibble compare";
   for (const std::string& model : options.models) line += " " + shell_word(model);
@@ -59,7 +59,7 @@ std::string command_line(const Options& options) {
 }
 
 /// All models get the same lengths.
-void check_lengths(Options& options) {
+void check_lengths(CompareFlags& options) {
   uint32_t context = UINT32_MAX;
   std::string shortest;
   for (const std::string& model : options.models) {
@@ -74,7 +74,7 @@ void check_lengths(Options& options) {
 }
 
 /// Finds out before hours of work whether all of it can be done.
-ArcData check(Options& options) {
+ArcData check(CompareFlags& options) {
   check_lengths(options);
   if (!options.report.empty()) {
     std::error_code error;
@@ -84,7 +84,7 @@ ArcData check(Options& options) {
   return options.job.arc.empty() ? find_arc(std::nullopt) : find_arc(options.job.arc);
 }
 
-RunInfo run_info(const Options& options, const ArcData& data) {
+RunInfo run_info(const CompareFlags& options, const ArcData& data) {
   const CompareJob& job = options.job;
   RunInfo run;
   run.version = NIBBLE_VERSION;
@@ -111,7 +111,7 @@ void write_reports(const Comparison& comparison, const fs::path& directory) {
   write_file(directory / "report.html", html_report(comparison));
 }
 
-void run(Options& options) {
+void run_compare(CompareFlags& options) {
   Comparison comparison;
   const ArcData data = check(options);
   comparison.run = run_info(options, data);
@@ -143,11 +143,11 @@ void run(Options& options) {
 }  // namespace
 
 void add_compare(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompareFlags>();
   CompareJob& job = options->job;
   CLI::App* command =
       add_command(app, "compare", "Size, CPU, memory, accuracy and speed of models in one table",
-                  options->common, [options] { run(*options); });
+                  options->common, [options] { run_compare(*options); });
   command
       ->add_option("MODEL", options->models,
                    "GGUF files or Hugging Face directories; the first is what the others are compared with")

@@ -19,7 +19,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Options {
+struct EvalFlags {
   CommonOptions common;
   JsonOutput json;
   std::string model, base, arc_path, arc_style = "continuation", perplexity, kld;
@@ -29,7 +29,7 @@ struct Options {
   CLI::Option* arc = nullptr;
 };
 
-void check(const Options& options) {
+void check(const EvalFlags& options) {
   if (options.arc->count() == 0 && options.perplexity.empty() && options.kld.empty()) {
     throw UsageError("say what to measure: --arc, --perplexity FILE, or --kld FILE --base MODEL");
   }
@@ -39,13 +39,13 @@ void check(const Options& options) {
 }
 
 /// The questions, read before the model so that a mistake in them shows at once.
-std::optional<ArcData> arc_data(const Options& options) {
+std::optional<ArcData> arc_data(const EvalFlags& options) {
   if (options.arc->count() == 0) return std::nullopt;
   if (options.arc_path.empty()) return find_arc(std::nullopt);
   return find_arc(options.arc_path);
 }
 
-std::unique_ptr<Engine> load(const std::string& model, const Options& options) {
+std::unique_ptr<Engine> load(const std::string& model, const EvalFlags& options) {
   return Engine::load(model, {.threads = options.common.threads, .kv_type = options.kv_type});
 }
 
@@ -63,7 +63,7 @@ void print_arc(const ArcTask& task, size_t asked, const ArcResult& result) {
   if (result.sets.size() > 1) line("together", result.all);
 }
 
-ordered_json run_arc(const Options& options, Engine& engine, const ArcData& data) {
+ordered_json run_arc(const EvalFlags& options, Engine& engine, const ArcData& data) {
   const ArcTask task{data.source, data.questions.size(), options.seed,
                      arc_style_from_name(options.arc_style)};
   const auto questions = sample_arc(data.questions, options.limit, options.seed);
@@ -81,12 +81,12 @@ std::string describe_windows(const PerplexityResult& result, const WindowOptions
                      result.tokens);
 }
 
-std::vector<Window> windows_of(const std::string& file, const Options& options, const Engine& engine) {
+std::vector<Window> windows_of(const std::string& file, const EvalFlags& options, const Engine& engine) {
   const std::vector<int32_t> text = tokenize_file(file, engine.tokenizer());
   return make_windows(text, engine.tokenizer().vocabulary(), options.windows);
 }
 
-ordered_json run_perplexity(const Options& options, Engine& engine) {
+ordered_json run_perplexity(const EvalFlags& options, Engine& engine) {
   const auto windows = windows_of(options.perplexity, options, engine);
   const PerplexityResult result = evaluate_perplexity(engine, windows);
   if (!options.json.to_stdout()) {
@@ -96,7 +96,7 @@ ordered_json run_perplexity(const Options& options, Engine& engine) {
   return to_json(result, options.perplexity, options.windows);
 }
 
-void print_kld(const Options& options, const KldResult& result) {
+void print_kld(const EvalFlags& options, const KldResult& result) {
   fmt::print("KL divergence from {}: {:.6f} ± {:.6f} ({}, {})\n", options.base, result.kld.mean,
              result.kld.standard_error, options.kld, describe_windows(result.model, options.windows));
   fmt::print("  of single tokens: median {:.6f}, 90% below {:.6f}, 99% below {:.6f}, largest {:.6f}\n",
@@ -107,7 +107,7 @@ void print_kld(const Options& options, const KldResult& result) {
              result.base.standard_error(), result.log_ratio.mean, result.log_ratio.standard_error);
 }
 
-ordered_json run_kld(const Options& options, Engine& engine) {
+ordered_json run_kld(const EvalFlags& options, Engine& engine) {
   const auto windows = windows_of(options.kld, options, engine);
   const auto base = load(options.base, options);
   const KldResult result = evaluate_kld(engine, *base, windows);
@@ -117,7 +117,7 @@ ordered_json run_kld(const Options& options, Engine& engine) {
   return json;
 }
 
-void run(const Options& options) {
+void run_eval(const EvalFlags& options) {
   check(options);
   Progress::set_quiet(options.common.quiet);
   const std::optional<ArcData> data = arc_data(options);
@@ -133,10 +133,10 @@ void run(const Options& options) {
 }  // namespace
 
 void add_eval(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalFlags>();
   CLI::App* command =
       add_command(app, "eval", "Measure accuracy: ARC, perplexity, KL divergence from a base model",
-                  options->common, [options] { run(*options); });
+                  options->common, [options] { run_eval(*options); });
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
   options->arc =
       command

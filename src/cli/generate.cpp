@@ -21,7 +21,7 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct GenerateFlags {
   CommonOptions common;
   DecodingOptions decoding;
   std::string model, prompt, tokens, file;
@@ -36,7 +36,7 @@ struct Prompt {
   std::string text;
 };
 
-Prompt read_prompt(const Options& options) {
+Prompt read_prompt(const GenerateFlags& options) {
   if (!options.tokens.empty()) return {.tokens = parse_token_list(options.tokens)};
   if (options.file.empty()) return {.text = options.prompt};
   if (options.file == "-") return {.text = {std::istreambuf_iterator<char>(std::cin), {}}};
@@ -83,7 +83,7 @@ Generation generate_to_stdout(Engine& engine, std::span<const int32_t> prompt, c
   return answer;
 }
 
-void run(Options& options) {
+void run_generate(GenerateFlags& options) {
   check_decoding_options(*options.command, options.decoding);
   GenerateParams params = options.decoding.params;
   if (params.sampling.greedy && options.sequences > 1) {
@@ -121,9 +121,9 @@ void run(Options& options) {
 }  // namespace
 
 void add_generate(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<GenerateFlags>();
   CLI::App* command =
-      add_command(app, "generate", "Continue a text", options->common, [options] { run(*options); });
+      add_command(app, "generate", "Continue a text", options->common, [options] { run_generate(*options); });
   options->command = command;
   command->add_option("model", options->model, "GGUF file or Hugging Face directory")->required();
   auto* source = command->add_option_group("Prompt")->require_option(1);

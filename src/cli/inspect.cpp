@@ -13,14 +13,14 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct InspectFlags {
   CommonOptions common;
   std::string model;
   uint32_t context = 0;
   bool json = false, tensors = false;
 };
 
-void run(const Options& options) {
+void run_inspect(const InspectFlags& options) {
   const auto checkpoint = Checkpoint::open(options.model);
   const uint32_t longest = checkpoint->config().context_length;
   if (options.context > longest) {
@@ -38,10 +38,10 @@ void run(const Options& options) {
 }  // namespace
 
 void add_inspect(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<InspectFlags>();
   CLI::App* command =
       add_command(app, "inspect", "Show what a model is made of, and what running it here takes",
-                  options->common, [options] { run(*options); });
+                  options->common, [options] { run_inspect(*options); });
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
   command
       ->add_option("--context", options->context,

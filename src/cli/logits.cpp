@@ -21,21 +21,21 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct LogitsFlags {
   CommonOptions common;
   std::string model, tokens, prompt, output;
   KvType kv_type = KvType::f32;
   uint32_t context = 0;
 };
 
-std::vector<int32_t> token_ids(const Options& options, const Checkpoint& checkpoint) {
+std::vector<int32_t> token_ids(const LogitsFlags& options, const Checkpoint& checkpoint) {
   if (!options.tokens.empty()) return parse_token_list(options.tokens);
   std::vector<int32_t> ids = Tokenizer::create(load_vocabulary(checkpoint))->encode(options.prompt);
   if (ids.empty()) throw UsageError("--prompt gives no tokens; write a longer one");
   return ids;
 }
 
-void run(const Options& options) {
+void run_logits(const LogitsFlags& options) {
   if (options.tokens.empty() == options.prompt.empty()) {
     throw UsageError("logits: give either --tokens or --prompt");
   }
@@ -63,9 +63,9 @@ void run(const Options& options) {
 }  // namespace
 
 void add_logits(CLI::App& app) {
-  const auto options = std::make_shared<Options>();
+  const auto options = std::make_shared<LogitsFlags>();
   CLI::App* command = add_command(app, "logits", "Write the logits of every token of a text as a NumPy file",
-                                  options->common, [options] { run(*options); });
+                                  options->common, [options] { run_logits(*options); });
   command->add_option("model", options->model, "GGUF file or Hugging Face directory")->required();
   command->add_option("--tokens", options->tokens, "Token ids separated by commas; no tokenizer is needed");
   command->add_option("-p,--prompt", options->prompt,

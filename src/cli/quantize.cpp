@@ -19,7 +19,7 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct QuantizeFlags {
   CommonOptions common;
   std::string model, output, method = "rtn";
   RecipeRequest request;
@@ -33,7 +33,7 @@ DType dtype_option(const std::string& flag, const std::string& name) {
   return *dtype;
 }
 
-Recipe recipe_of(const Options& options) {
+Recipe recipe_of(const QuantizeFlags& options) {
   Recipe recipe = make_recipe(options.request);
   recipe.pure = options.pure;
   if (!options.output_type.empty()) recipe.output = dtype_option("--output-tensor-type", options.output_type);
@@ -53,7 +53,7 @@ GgufMetadata metadata_of(const Checkpoint& checkpoint) {
   return metadata;
 }
 
-void check_paths(const Options& options) {
+void check_paths(const QuantizeFlags& options) {
   namespace fs = std::filesystem;
   std::error_code ignored;
   if (fs::equivalent(options.model, options.output, ignored)) {
@@ -76,7 +76,8 @@ std::string type_counts(const QuantizeSummary& summary) {
   return text;
 }
 
-nlohmann::json summary_json(const Options& options, const Recipe& recipe, const QuantizeSummary& summary) {
+nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
+                            const QuantizeSummary& summary) {
   nlohmann::json tensors = nlohmann::json::array();
   for (const auto& t : summary.tensors) {
     tensors.push_back(
@@ -91,7 +92,7 @@ nlohmann::json summary_json(const Options& options, const Recipe& recipe, const 
           {"tensors", tensors}};
 }
 
-void print_summary(const Options& options, const Recipe& recipe, uint64_t source_bytes,
+void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t source_bytes,
                    const QuantizeSummary& summary) {
   size_t fallbacks = 0;
   for (const auto& t : summary.tensors) fallbacks += t.fallback ? 1 : 0;
@@ -106,7 +107,7 @@ void print_summary(const Options& options, const Recipe& recipe, uint64_t source
   }
 }
 
-void run(const Options& options) {
+void run_quantize(const QuantizeFlags& options) {
   check_paths(options);
   Progress::set_quiet(options.common.quiet);
   const Recipe recipe = recipe_of(options);
@@ -124,9 +125,9 @@ void run(const Options& options) {
 }  // namespace
 
 void add_quantize(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<QuantizeFlags>();
   CLI::App* command = add_command(app, "quantize", "Write a model with one quantization, as a GGUF file",
-                                  options->common, [options] { run(*options); });
+                                  options->common, [options] { run_quantize(*options); });
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
   command->add_option("-o,--output", options->output, "GGUF file to write")->required();
   command

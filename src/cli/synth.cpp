@@ -15,7 +15,7 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct SynthFlags {
   CommonOptions common;
   std::string shape, output;
   RecipeRequest request;
@@ -32,7 +32,7 @@ GgufMetadata metadata_of(const Recipe& recipe) {
   return metadata;
 }
 
-void run(const Options& options) {
+void run_synth(const SynthFlags& options) {
   Progress::set_quiet(options.common.quiet);
   Recipe recipe = make_recipe(options.request);
   recipe.pure = options.pure;
@@ -58,10 +58,10 @@ void run(const Options& options) {
 }  // namespace
 
 void add_synth(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<SynthFlags>();
   CLI::App* command =
       add_command(app, "synth", "Write random weights in the shape of a known model, for benchmarks",
-                  options->common, [options] { run(*options); });
+                  options->common, [options] { run_synth(*options); });
   command
       ->add_option("--shape", options->shape,
                    fmt::format("The model's shape: {}", fmt::join(synthetic_shape_names(), ", ")))

@@ -14,7 +14,7 @@ namespace nibble {
 
 namespace {
 
-struct Options {
+struct TokenizeFlags {
   CommonOptions common;
   std::string model, text, file;
   bool has_text = false;
@@ -26,7 +26,7 @@ std::string quoted(const std::string& piece) {
   return nlohmann::json(piece).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
-void run(const Options& options) {
+void run_tokenize(const TokenizeFlags& options) {
   if (options.has_text == !options.file.empty()) throw UsageError("tokenize: give either --text or --file");
   const std::string text = options.has_text ? options.text : read_file(options.file);
   const auto tokenizer = Tokenizer::create(open_vocabulary(options.model));
@@ -42,9 +42,9 @@ void run(const Options& options) {
 }  // namespace
 
 void add_tokenize(CLI::App& app) {
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TokenizeFlags>();
   CLI::App* command = add_command(app, "tokenize", "Show the tokens that a model sees in a text",
-                                  options->common, [options] { run(*options); });
+                                  options->common, [options] { run_tokenize(*options); });
   command
       ->add_option("MODEL", options->model,
                    "GGUF file, Hugging Face directory, tokenizer.json or tokenizer.model")

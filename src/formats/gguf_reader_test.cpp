@@ -14,7 +14,7 @@ using testing::error_of;
 using testing::GgufBytes;
 using ::testing::HasSubstr;
 
-std::string parse_error(const std::string& bytes) {
+std::string gguf_error(const std::string& bytes) {
   const AlignedBytes aligned(bytes);
   return error_of([&] { GgufFile::parse(aligned.span(), "bad.gguf"); });
 }
@@ -118,70 +118,70 @@ TEST(GgufMetadata, SetReplacesAndEraseKeepsTheOthers) {
 }
 
 TEST(GgufReader, RefusesWhatIsNoGgufOfAKnownKind) {
-  EXPECT_THAT(parse_error("GG"), HasSubstr("not a GGUF file"));
-  EXPECT_THAT(parse_error("tjgg and more"), HasSubstr("not a GGUF file"));
+  EXPECT_THAT(gguf_error("GG"), HasSubstr("not a GGUF file"));
+  EXPECT_THAT(gguf_error("tjgg and more"), HasSubstr("not a GGUF file"));
   GgufBytes file = good_file();
   file.version = 1;
-  EXPECT_THAT(parse_error(file.build()), AllOf(HasSubstr("version 1"), HasSubstr("convert")));
+  EXPECT_THAT(gguf_error(file.build()), AllOf(HasSubstr("version 1"), HasSubstr("convert")));
   file.version = 4;
-  EXPECT_THAT(parse_error(file.build()), HasSubstr("version 4"));
+  EXPECT_THAT(gguf_error(file.build()), HasSubstr("version 4"));
   file.version = 0x03000000;
-  EXPECT_THAT(parse_error(file.build()), HasSubstr("big-endian"));
+  EXPECT_THAT(gguf_error(file.build()), HasSubstr("big-endian"));
 }
 
 TEST(GgufReader, RefusesLyingCounts) {
   GgufBytes file = good_file();
   file.n_tensors = uint64_t(1) << 60;
-  EXPECT_THAT(parse_error(file.build()),
+  EXPECT_THAT(gguf_error(file.build()),
               AllOf(HasSubstr("offset 8"), HasSubstr("1152921504606846976 tensors")));
   file = good_file();
   file.n_pairs = ~uint64_t(0);
-  EXPECT_THAT(parse_error(file.build()), AllOf(HasSubstr("offset 16"), HasSubstr("metadata keys")));
+  EXPECT_THAT(gguf_error(file.build()), AllOf(HasSubstr("offset 16"), HasSubstr("metadata keys")));
   file = good_file();
   file.n_tensors = 3;
-  EXPECT_THAT(parse_error(file.build()), HasSubstr("tensor 2 at offset"));
+  EXPECT_THAT(gguf_error(file.build()), HasSubstr("tensor 2 at offset"));
   file = good_file();
   file.array("list", 4, uint64_t(1) << 62, GgufBytes::raw(1u));
-  EXPECT_THAT(parse_error(file.build()),
+  EXPECT_THAT(gguf_error(file.build()),
               AllOf(HasSubstr("list"), HasSubstr("4611686018427387904 array elements")));
   file = good_file();
   file.array("words", 8, 1000, GgufBytes::text("x"));
-  EXPECT_THAT(parse_error(file.build()), AllOf(HasSubstr("words"), HasSubstr("1000 array elements")));
+  EXPECT_THAT(gguf_error(file.build()), AllOf(HasSubstr("words"), HasSubstr("1000 array elements")));
   file = good_file();
   file.pair("word", 8, GgufBytes::raw(uint64_t(1) << 63));
-  EXPECT_THAT(parse_error(file.build()),
+  EXPECT_THAT(gguf_error(file.build()),
               AllOf(HasSubstr("word"), HasSubstr("9223372036854775808 bytes long")));
 }
 
 TEST(GgufReader, RefusesBadMetadata) {
-  EXPECT_THAT(parse_error(good_file().pair("general.architecture", 4, GgufBytes::raw(1u)).build()),
+  EXPECT_THAT(gguf_error(good_file().pair("general.architecture", 4, GgufBytes::raw(1u)).build()),
               AllOf(HasSubstr("general.architecture stands twice"), HasSubstr("offset 69")));
-  EXPECT_THAT(parse_error(good_file().pair("", 4, GgufBytes::raw(1u)).build()), HasSubstr("has no name"));
-  EXPECT_THAT(parse_error(good_file().pair("k\xff", 4, GgufBytes::raw(1u)).build()),
+  EXPECT_THAT(gguf_error(good_file().pair("", 4, GgufBytes::raw(1u)).build()), HasSubstr("has no name"));
+  EXPECT_THAT(gguf_error(good_file().pair("k\xff", 4, GgufBytes::raw(1u)).build()),
               AllOf(HasSubstr("the name of metadata key 1 is not UTF-8"), HasSubstr("offset 78")));
-  EXPECT_THAT(parse_error(good_file().pair("note", 8, GgufBytes::text("ab\xc0\x80")).build()),
+  EXPECT_THAT(gguf_error(good_file().pair("note", 8, GgufBytes::text("ab\xc0\x80")).build()),
               HasSubstr("the value of metadata key note is not UTF-8 at offset"));
   EXPECT_THAT(
-      parse_error(
+      gguf_error(
           good_file().array("words", 8, 2, GgufBytes::text("ok") + GgufBytes::text("\xed\xa0\x80")).build()),
       HasSubstr("element 1 of metadata key words is not UTF-8"));
-  EXPECT_THAT(parse_error(good_file().pair("odd", 13, "").build()),
+  EXPECT_THAT(gguf_error(good_file().pair("odd", 13, "").build()),
               HasSubstr("odd at offset 80 has the unknown type"));
-  EXPECT_THAT(parse_error(good_file().pair("flag", 7, "\2").build()),
+  EXPECT_THAT(gguf_error(good_file().pair("flag", 7, "\2").build()),
               AllOf(HasSubstr("flag"), HasSubstr("bool of 2")));
-  EXPECT_THAT(parse_error(good_file().array("nested", 9, 1, GgufBytes::raw(4u)).build()),
+  EXPECT_THAT(gguf_error(good_file().array("nested", 9, 1, GgufBytes::raw(4u)).build()),
               AllOf(HasSubstr("nested"), HasSubstr("array of arrays")));
-  EXPECT_THAT(parse_error(good_file().array("odd", 77, 1, "").build()),
+  EXPECT_THAT(gguf_error(good_file().array("odd", 77, 1, "").build()),
               HasSubstr("array of the unknown type 77"));
   for (const uint32_t alignment : {0u, 4u, 24u, 33u}) {
-    EXPECT_THAT(parse_error(good_file().pair("general.alignment", 4, GgufBytes::raw(alignment)).build()),
+    EXPECT_THAT(gguf_error(good_file().pair("general.alignment", 4, GgufBytes::raw(alignment)).build()),
                 HasSubstr("general.alignment is " + std::to_string(alignment)));
   }
 }
 
 TEST(GgufReader, RefusesBadShapes) {
   const auto with = [](const std::vector<uint64_t>& extents) {
-    return parse_error(good_file().tensor("c", extents, 0, 96).build());
+    return gguf_error(good_file().tensor("c", extents, 0, 96).build());
   };
   EXPECT_THAT(with({}), AllOf(HasSubstr("tensor c"), HasSubstr("0 dimensions")));
   EXPECT_THAT(with({1, 1, 1, 1, 1}), AllOf(HasSubstr("tensor c"), HasSubstr("5 dimensions")));
@@ -189,24 +189,24 @@ TEST(GgufReader, RefusesBadShapes) {
   EXPECT_THAT(with({~uint64_t(0)}), AllOf(HasSubstr("tensor c"), HasSubstr("larger than the whole file")));
   EXPECT_THAT(with({uint64_t(1) << 32, uint64_t(1) << 32}), HasSubstr("larger than the whole file"));
   EXPECT_THAT(with({200}), AllOf(HasSubstr("tensor c"), HasSubstr("larger than the whole file")));
-  EXPECT_THAT(parse_error(good_file().tensor("c", {33}, 2, 96).build()),
+  EXPECT_THAT(gguf_error(good_file().tensor("c", {33}, 2, 96).build()),
               AllOf(HasSubstr("tensor c"), HasSubstr("rows of 33"), HasSubstr("Q4_0's block of 32")));
 }
 
 TEST(GgufReader, RefusesBadTensorNames) {
-  EXPECT_THAT(parse_error(good_file().tensor("a", {8}, 0, 96).build()), HasSubstr("tensor a stands twice"));
-  EXPECT_THAT(parse_error(good_file().tensor("", {8}, 0, 96).build()), HasSubstr("tensor 2 at offset"));
-  EXPECT_THAT(parse_error(good_file().tensor(std::string(70000, 'x'), {8}, 0, 96).build()),
+  EXPECT_THAT(gguf_error(good_file().tensor("a", {8}, 0, 96).build()), HasSubstr("tensor a stands twice"));
+  EXPECT_THAT(gguf_error(good_file().tensor("", {8}, 0, 96).build()), HasSubstr("tensor 2 at offset"));
+  EXPECT_THAT(gguf_error(good_file().tensor(std::string(70000, 'x'), {8}, 0, 96).build()),
               HasSubstr("has 70000 bytes"));
-  EXPECT_THAT(parse_error(good_file().pair(std::string(70000, 'x'), 4, GgufBytes::raw(1u)).build()),
+  EXPECT_THAT(gguf_error(good_file().pair(std::string(70000, 'x'), 4, GgufBytes::raw(1u)).build()),
               HasSubstr("has 70000 bytes"));
-  EXPECT_THAT(parse_error(good_file().tensor("t\xf5", {8}, 0, 96).build()),
+  EXPECT_THAT(gguf_error(good_file().tensor("t\xf5", {8}, 0, 96).build()),
               HasSubstr("the name of tensor 2 is not UTF-8"));
 }
 
 TEST(GgufReader, RefusesTypesItDoesNotReadByName) {
   const auto with = [](uint32_t type) {
-    return parse_error(good_file().tensor("blk.0.x", {256}, type, 96).build());
+    return gguf_error(good_file().tensor("blk.0.x", {256}, type, 96).build());
   };
   EXPECT_THAT(with(16),
               AllOf(HasSubstr("tensor blk.0.x at offset"), HasSubstr("IQ2_XXS"), HasSubstr("convert")));
@@ -217,14 +217,14 @@ TEST(GgufReader, RefusesTypesItDoesNotReadByName) {
 }
 
 TEST(GgufReader, RefusesDataThatLiesWrong) {
-  EXPECT_THAT(parse_error(good_file().tensor("c", {8}, 0, 48).build()),
+  EXPECT_THAT(gguf_error(good_file().tensor("c", {8}, 0, 48).build()),
               AllOf(HasSubstr("tensor c"), HasSubstr("48"), HasSubstr("alignment 32")));
-  EXPECT_THAT(parse_error(good_file().tensor("c", {8}, 0, 96).build()),
+  EXPECT_THAT(gguf_error(good_file().tensor("c", {8}, 0, 96).build()),
               AllOf(HasSubstr("tensor c"), HasSubstr("past the end of the file")));
-  EXPECT_THAT(parse_error(good_file().tensor("c", {8}, 0, ~uint64_t(31)).build()),
+  EXPECT_THAT(gguf_error(good_file().tensor("c", {8}, 0, ~uint64_t(31)).build()),
               AllOf(HasSubstr("tensor c"), HasSubstr("past the end of the file")));
-  EXPECT_THAT(parse_error(good_file().tensor("c", {8}, 0, 32).build()), HasSubstr("tensors a and c overlap"));
-  EXPECT_THAT(parse_error(good_file().tensor("c", {8}, 0, 64).build()), HasSubstr("overlap at file offset"));
+  EXPECT_THAT(gguf_error(good_file().tensor("c", {8}, 0, 32).build()), HasSubstr("tensors a and c overlap"));
+  EXPECT_THAT(gguf_error(good_file().tensor("c", {8}, 0, 64).build()), HasSubstr("overlap at file offset"));
 }
 
 TEST(GgufReader, HonoursTheFilesAlignment) {
@@ -245,9 +245,9 @@ TEST(GgufReader, EveryPrefixIsRefused) {
   const std::string whole =
       good_file().array("words", 8, 2, GgufBytes::text("ab") + GgufBytes::text("c")).build();
   for (size_t length = 0; length < whole.size(); ++length) {
-    EXPECT_THAT(parse_error(whole.substr(0, length)), HasSubstr("bad.gguf")) << "prefix of " << length;
+    EXPECT_THAT(gguf_error(whole.substr(0, length)), HasSubstr("bad.gguf")) << "prefix of " << length;
   }
-  EXPECT_EQ(parse_error(whole), "no error");
+  EXPECT_EQ(gguf_error(whole), "no error");
 }
 
 TEST(GgufReader, OpenNamesTheFile) {

@@ -29,13 +29,13 @@ std::string entry(const std::string& name, const std::string& dtype, const std::
          "}";
 }
 
-std::string parse_error(const std::string& bytes) {
+std::string safetensors_error(const std::string& bytes) {
   const AlignedBytes aligned(bytes);
   return error_of([&] { SafetensorsFile::parse(aligned.span(), "bad.safetensors"); });
 }
 
 std::string header_error(const std::string& header, size_t data_bytes = 64) {
-  return parse_error(safetensors_bytes(header, std::string(data_bytes, '\0')));
+  return safetensors_error(safetensors_bytes(header, std::string(data_bytes, '\0')));
 }
 
 TEST(Safetensors, ReadsTensorsInDataOrder) {
@@ -71,10 +71,11 @@ TEST(Safetensors, AlignsWhatOldWritersLeftUnaligned) {
 }
 
 TEST(Safetensors, RefusesBadHeaders) {
-  EXPECT_THAT(parse_error("1234567"), HasSubstr("bad.safetensors"));
-  EXPECT_THAT(parse_error(std::string(7, '\xff') + std::string(20, '\xff')),
+  EXPECT_THAT(safetensors_error("1234567"), HasSubstr("bad.safetensors"));
+  EXPECT_THAT(safetensors_error(std::string(7, '\xff') + std::string(20, '\xff')),
               HasSubstr("18446744073709551615 bytes long"));
-  EXPECT_THAT(parse_error(safetensors_bytes("{}", "").substr(0, 9)), HasSubstr("2 bytes long, but only 1"));
+  EXPECT_THAT(safetensors_error(safetensors_bytes("{}", "").substr(0, 9)),
+              HasSubstr("2 bytes long, but only 1"));
   EXPECT_THAT(header_error("not json"), HasSubstr("the header is not valid JSON"));
   EXPECT_THAT(header_error("[]"), HasSubstr("the header must be a JSON object"));
   EXPECT_THAT(header_error("{\"a\xff\":1}"), HasSubstr("the header is not UTF-8 at offset 3"));
@@ -116,9 +117,10 @@ std::string good_bytes() {
 TEST(Safetensors, EveryPrefixIsRefused) {
   const std::string whole = good_bytes();
   for (size_t length = 0; length < whole.size(); ++length) {
-    EXPECT_THAT(parse_error(whole.substr(0, length)), HasSubstr("bad.safetensors")) << "prefix of " << length;
+    EXPECT_THAT(safetensors_error(whole.substr(0, length)), HasSubstr("bad.safetensors"))
+        << "prefix of " << length;
   }
-  EXPECT_EQ(parse_error(whole), "no error");
+  EXPECT_EQ(safetensors_error(whole), "no error");
 }
 
 TEST(Safetensors, SurvivesChangedBytes) {
@@ -131,7 +133,7 @@ TEST(Safetensors, SurvivesChangedBytes) {
       static constexpr char kJson[] = "0123456789[]{}\",:-e\\";
       bytes[random() % bytes.size()] = random() % 2 ? kJson[random() % (sizeof(kJson) - 1)] : char(random());
     }
-    refused += parse_error(bytes) != "no error";
+    refused += safetensors_error(bytes) != "no error";
   }
   EXPECT_GT(refused, 1000);
 }
@@ -143,7 +145,7 @@ class SafetensorsDirectory : public ::testing::Test {
     write_file(directory_ / file,
                safetensors_bytes("{" + entry(tensor, "F32", "[1]", "[0,4]") + "}", std::string(4, '\0')));
   }
-  void write_index(const std::string& json) { write_file(directory_ / "model.safetensors.index.json", json); }
+  void write_index(const std::string& index) { write_file(directory_ / "model.safetensors.index.json", index); }
   std::string open_error() {
     return error_of([&] { open_safetensors_directory(directory_); });
   }

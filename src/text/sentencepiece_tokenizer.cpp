@@ -11,7 +11,6 @@ namespace nibble {
 
 namespace {
 
-constexpr std::string_view kSpaceSymbol = "\xe2\x96\x81";  // U+2581
 constexpr int32_t kUnknownSymbol = -1;
 
 /// The character at the beginning of text; a byte that is not UTF-8 counts as one.

@@ -12,8 +12,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr const char* kSpaceSymbol = "\xe2\x96\x81";  // U+2581
-
 constexpr size_t kMostHoles = 10000;
 
 /// The member, or null where the object lacks it.
@@ -238,7 +236,7 @@ class TokenizerJsonReader {
   }
 
   void read_metaspace(const Json& step) {
-    if (step.value("replacement", kSpaceSymbol) != kSpaceSymbol) refuse("pre-tokenizer", step);
+    if (step.value("replacement", std::string(kSpaceSymbol)) != kSpaceSymbol) refuse("pre-tokenizer", step);
     const std::string scheme =
         step.value("prepend_scheme", step.value("add_prefix_space", true) ? "always" : "never");
     vocabulary_.metaspace = true;

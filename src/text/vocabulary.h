@@ -8,6 +8,9 @@
 
 namespace nibble {
 
+/// How SentencePiece vocabularies write a space: U+2581.
+inline constexpr std::string_view kSpaceSymbol = "\xe2\x96\x81";
+
 enum class TokenizerKind {
   sentencepiece,   ///< BPE over characters, by scores or merges, with byte fallback (Llama 1 and 2, Mistral)
   byte_level_bpe,  ///< BPE by merge ranks over bytes, after a pre-tokenizer (Llama 3, SmolLM, Qwen)

@@ -12,7 +12,7 @@ Value Constant::evaluate(Interpreter&) const {
 
 Value Name::evaluate(Interpreter& in) const {
   const Value* value = in.scope().find(name);
-  return value ? *value : Value::undefined(quoted(name) + " is undefined");
+  return value ? *value : Value::undefined(in_quotes(name) + " is undefined");
 }
 
 Value Sequence::evaluate(Interpreter& in) const {

@@ -48,22 +48,23 @@ bool ExpressionParser::skip_op(std::string_view op) {
 }
 
 void ExpressionParser::expect_op(std::string_view op) {
-  if (!skip_op(op)) fail_here("expected token " + quoted(op) + ", got " + quoted(current().describe()));
+  if (!skip_op(op)) fail_here("expected token " + in_quotes(op) + ", got " + in_quotes(current().describe()));
 }
 
 void ExpressionParser::expect_name(std::string_view name) {
-  if (!skip_name(name)) fail_here("expected token " + quoted(name) + ", got " + quoted(current().describe()));
+  if (!skip_name(name))
+    fail_here("expected token " + in_quotes(name) + ", got " + in_quotes(current().describe()));
 }
 
 std::string ExpressionParser::expect_identifier() {
   if (current().kind != TokenKind::name)
-    fail_here("expected token 'name', got " + quoted(current().describe()));
+    fail_here("expected token 'name', got " + in_quotes(current().describe()));
   return take().text;
 }
 
 void ExpressionParser::expect(TokenKind kind, std::string_view description) {
   if (current().kind != kind) {
-    fail_here("expected token " + quoted(description) + ", got " + quoted(current().describe()));
+    fail_here("expected token " + in_quotes(description) + ", got " + in_quotes(current().describe()));
   }
   take();
 }
@@ -215,7 +216,7 @@ ExprPtr ExpressionParser::parse_primary() {
   }
   if (token.is_op("[")) return parse_list();
   if (token.is_op("{")) return parse_dict();
-  fail_here("unexpected " + quoted(token.describe()));
+  fail_here("unexpected " + in_quotes(token.describe()));
 }
 
 ExprPtr ExpressionParser::parse_name() {
@@ -256,7 +257,8 @@ ExprPtr ExpressionParser::parse_tuple(bool with_condition, TupleEnd end, bool pa
     is_tuple = true;
   }
   if (!is_tuple && !items.empty()) return std::move(items[0]);
-  if (!is_tuple && !parenthesized) fail_here("Expected an expression, got " + quoted(current().describe()));
+  if (!is_tuple && !parenthesized)
+    fail_here("Expected an expression, got " + in_quotes(current().describe()));
   const int depth = depth_of(items);
   return make<Sequence>(line, depth, false, std::move(items));
 }

@@ -20,7 +20,7 @@ bool is_filter(const std::string& name) {
 
 Value apply_filter(Runtime& runtime, const std::string& name, Value value, Arguments arguments) {
   const auto* entry = filter_table().find(name);
-  if (!entry) fail("No filter named {}.", quoted(name));
+  if (!entry) fail("No filter named {}.", in_quotes(name));
   arguments.positional.insert(arguments.positional.begin(), std::move(value));
   return entry->call(runtime, std::move(arguments));
 }

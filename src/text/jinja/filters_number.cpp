@@ -104,7 +104,7 @@ Value filesizeformat(Runtime& runtime, const Bound& bound) {
   return {};
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kNumberFilters[] = {
     {"abs", "x /", absolute},
     {"filesizeformat", "value binary?", filesizeformat},
     {"float", "value default?", real},
@@ -115,7 +115,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> number_filters() {
-  return kFilters;
+  return kNumberFilters;
 }
 
 }  // namespace nibble::jinja

@@ -137,7 +137,7 @@ Value extreme(Runtime& runtime, const Bound& bound) {
   return best ? *best : Value::undefined("No aggregated item, sequence was empty.");
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kOrderFilters[] = {
     {"dictsort", "value case_sensitive? by? reverse?", dictsort},
     {"groupby", "value attribute default? case_sensitive?", groupby},
     {"max", "value case_sensitive? attribute?", extreme<true>},
@@ -149,7 +149,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> order_filters() {
-  return kFilters;
+  return kOrderFilters;
 }
 
 }  // namespace nibble::jinja

@@ -24,7 +24,7 @@ Iterator map_attribute(Runtime& runtime, const Bound& bound) {
     } else if (name == "default") {
       if (!value.is_none()) missing = value;
     } else {
-      fail("Unexpected keyword argument {}", quoted(name));
+      fail("Unexpected keyword argument {}", in_quotes(name));
     }
   }
   return [&runtime, attribute, missing, next = iterate_lazily(bound[0])]() -> std::optional<Value> {
@@ -100,7 +100,7 @@ Value select(Runtime& runtime, const Bound& bound) {
       depth_with(bound));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSelectFilters[] = {
     {"map", "value / * **", map},
     {"reject", "value / * **", select<false, false>},
     {"rejectattr", "value / * **", select<false, true>},
@@ -111,7 +111,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> select_filters() {
-  return kFilters;
+  return kSelectFilters;
 }
 
 }  // namespace nibble::jinja

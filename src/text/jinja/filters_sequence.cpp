@@ -153,10 +153,10 @@ Value attribute(Runtime&, const Bound& bound) {
   const bool has = bound[0].is_object() ? bound[0].as_object().attribute(name).has_value()
                                         : type_attribute(bound[0], name).has_value();
   if (has) return get_attribute(bound[0], name);
-  return Value::undefined("'" + type_name(bound[0]) + " object' has no attribute " + quoted(name));
+  return Value::undefined("'" + type_name(bound[0]) + " object' has no attribute " + in_quotes(name));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kSequenceFilters[] = {
     {"attr", "obj name", attribute},
     {"batch", "value linecount fill_with?", batch},
     {"count", "obj /", length},
@@ -176,7 +176,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> sequence_filters() {
-  return kFilters;
+  return kSequenceFilters;
 }
 
 }  // namespace nibble::jinja

@@ -222,7 +222,7 @@ Value urlencode(Runtime& runtime, const Bound& bound) {
   return runtime.make_string(join_text(runtime, "&", parts));
 }
 
-constexpr Builtin kFilters[] = {
+constexpr Builtin kTextFilters[] = {
     {"capitalize", "s", capitalized},
     {"center", "value width?", center},
     {"e", "s /", escape},
@@ -246,7 +246,7 @@ constexpr Builtin kFilters[] = {
 }  // namespace
 
 std::span<const Builtin> text_filters() {
-  return kFilters;
+  return kTextFilters;
 }
 
 }  // namespace nibble::jinja

@@ -134,7 +134,7 @@ class PercentFormatter {
     at_ = end + 1;
     if (!values_.is_dict()) fail("format requires a mapping");
     const Value* value = values_.as_dict().find(key);
-    if (!value) fail("no key {} for the format string", quoted(key));
+    if (!value) fail("no key {} for the format string", in_quotes(key));
     return *value;
   }
 
@@ -328,7 +328,7 @@ class BraceFormatter {
     for (const auto& [keyword, value] : arguments_.keywords) {
       if (keyword == name) return value;
     }
-    fail("the format string names {}, which is not given", quoted(name));
+    fail("the format string names {}, which is not given", in_quotes(name));
   }
 
   Value positional(size_t index) {

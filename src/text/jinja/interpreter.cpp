@@ -80,7 +80,7 @@ Arguments Interpreter::evaluate(const CallArguments& arguments) {
     for (const auto& [key, value] : mapping.as_dict().entries()) {
       if (!key.is_string()) fail("keywords must be strings");
       for (const auto& [name, other] : result.keywords) {
-        if (name == key.text()) fail("got multiple values for keyword argument {}", quoted(name));
+        if (name == key.text()) fail("got multiple values for keyword argument {}", in_quotes(name));
       }
       result.keywords.emplace_back(key.text(), value);
     }

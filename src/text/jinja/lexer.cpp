@@ -202,7 +202,7 @@ class Lexer {
     const auto* op = std::find_if(std::begin(kOperators), std::end(kOperators),
                                   [&](std::string_view spelling) { return rest.starts_with(spelling); });
     if (op == std::end(kOperators)) {
-      fail_at(line_, "unexpected char " + quoted(rest.substr(0, character_at(rest, 0).bytes)));
+      fail_at(line_, "unexpected char " + in_quotes(rest.substr(0, character_at(rest, 0).bytes)));
     }
     balance(open, (*op)[0]);
     add(TokenKind::op, std::string(*op));

@@ -13,7 +13,7 @@ MacroObject::MacroObject(Interpreter& in, const MacroDefinition& definition)
 }
 
 std::string MacroObject::repr(Runtime&) const {
-  return "<Macro " + (definition_.name.empty() ? "anonymous" : quoted(definition_.name)) + ">";
+  return "<Macro " + (definition_.name.empty() ? "anonymous" : in_quotes(definition_.name)) + ">";
 }
 
 std::optional<Value> MacroObject::attribute(std::string_view name) {
@@ -40,7 +40,7 @@ void MacroObject::bind_special(Scope& scope, Arguments& arguments, bool found_ca
     }
     return std::nullopt;
   };
-  const std::string macro = definition_.name.empty() ? "None" : quoted(definition_.name);
+  const std::string macro = definition_.name.empty() ? "None" : in_quotes(definition_.name);
   if (definition_.uses_caller && !found_caller) {
     const auto caller = take_keyword("caller");
     scope.set("caller", caller && !caller->is_none() ? *caller : Value::undefined("No caller defined"));
@@ -50,7 +50,7 @@ void MacroObject::bind_special(Scope& scope, Arguments& arguments, bool found_ca
     for (auto& [name, value] : arguments.keywords) kwargs.set(Value::string(name), std::move(value));
     scope.set("kwargs", Value::dict(std::move(kwargs)));
   } else if (!arguments.keywords.empty()) {
-    fail("macro {} takes no keyword argument {}", macro, quoted(arguments.keywords[0].first));
+    fail("macro {} takes no keyword argument {}", macro, in_quotes(arguments.keywords[0].first));
   }
   const size_t taken = std::min(arguments.positional.size(), definition_.parameters.size());
   if (definition_.uses_varargs && !definition_.has_parameter("varargs")) {
@@ -77,7 +77,7 @@ void MacroObject::bind(Scope& scope, Arguments arguments) const {
                                  [&](const auto& keyword) { return keyword.first == name; });
     given[i] = it != arguments.keywords.end();
     scope.set(name,
-              given[i] ? it->second : Value::undefined("parameter " + quoted(name) + " was not provided"));
+              given[i] ? it->second : Value::undefined("parameter " + in_quotes(name) + " was not provided"));
     if (given[i]) arguments.keywords.erase(it);
   }
   bind_special(scope, arguments, found_caller);

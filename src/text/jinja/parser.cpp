@@ -60,7 +60,7 @@ class Parser : public ExpressionParser {
 
   static std::string join(Names names) {
     std::string text;
-    for (const std::string_view name : names) text += (text.empty() ? "" : " or ") + quoted(name);
+    for (const std::string_view name : names) text += (text.empty() ? "" : " or ") + in_quotes(name);
     return text;
   }
 
@@ -91,7 +91,7 @@ class Parser : public ExpressionParser {
     if (name == "include" || name == "import" || name == "from" || name == "extends") {
       fail_here("a chat template stands alone: {% " + name + " %} can't load another");
     }
-    std::string message = "Encountered unknown tag " + quoted(name) + ".";
+    std::string message = "Encountered unknown tag " + in_quotes(name) + ".";
     if (ends.size() > 0) message += " Jinja was looking for the following tags: " + join(ends) + ".";
     fail_here(message);
   }
@@ -127,7 +127,7 @@ class Parser : public ExpressionParser {
 
   std::unique_ptr<Statement> parse_loop_control() {
     const Token& token = take();
-    if (open_loops_ == 0) fail_at(token.line, quoted(token.text) + " outside loop");
+    if (open_loops_ == 0) fail_at(token.line, in_quotes(token.text) + " outside loop");
     return std::make_unique<LoopControl>(token.text == "break" ? Flow::break_loop : Flow::continue_loop);
   }
 

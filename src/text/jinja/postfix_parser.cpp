@@ -193,7 +193,7 @@ Target ExpressionParser::parse_single_target(bool with_namespace) {
     expect_op(")");
     return target;
   }
-  if (current().kind != TokenKind::name) fail_here("can't assign to " + quoted(current().describe()));
+  if (current().kind != TokenKind::name) fail_here("can't assign to " + in_quotes(current().describe()));
   target.name = parse_target_name();
   if (with_namespace && skip_op(".")) {
     target.kind = Target::Kind::namespace_attribute;
@@ -213,7 +213,7 @@ Target ExpressionParser::parse_target(TupleEnd end, bool with_namespace) {
     is_tuple = true;
   }
   if (!is_tuple && items.size() == 1) return std::move(items[0]);
-  if (items.empty()) fail_here("Expected an expression, got " + quoted(current().describe()));
+  if (items.empty()) fail_here("Expected an expression, got " + in_quotes(current().describe()));
   tuple.kind = Target::Kind::tuple;
   tuple.items = std::move(items);
   return tuple;

@@ -14,7 +14,7 @@ std::string object_type_repr(const Value& value) {
 }
 
 Value missing_attribute(const Value& value, const std::string& name) {
-  return Value::undefined("'" + object_type_repr(value) + "' has no attribute " + quoted(name));
+  return Value::undefined("'" + object_type_repr(value) + "' has no attribute " + in_quotes(name));
 }
 
 Value missing_item(Runtime& runtime, const Value& value, const Value& key) {
@@ -54,7 +54,7 @@ std::optional<Value> element(Runtime& runtime, const Value& value, const Value& 
 
 std::optional<Value> attribute(const Value& value, const std::string& name) {
   if (name.size() > 4 && name.starts_with("__") && name.ends_with("__")) {
-    return Value::undefined("access to attribute " + quoted(name) + " of '" + type_name(value) +
+    return Value::undefined("access to attribute " + in_quotes(name) + " of '" + type_name(value) +
                             "' object is unsafe.");
   }
   if (value.is_object()) return value.as_object().attribute(name);

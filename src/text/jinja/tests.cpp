@@ -136,7 +136,7 @@ bool is_test(const std::string& name) {
 
 bool apply_test(Runtime& runtime, const std::string& name, Value value, Arguments arguments) {
   const auto* entry = test_table().find(name);
-  if (!entry) fail("No test named {}.", quoted(name));
+  if (!entry) fail("No test named {}.", in_quotes(name));
   arguments.positional.insert(arguments.positional.begin(), std::move(value));
   return is_true(entry->call(runtime, std::move(arguments)));
 }

@@ -125,7 +125,7 @@ std::string float_text(double value) {
   return (negative ? "-" : "") + digits;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return quote(text, false);
 }
 std::string quoted_ascii(std::string_view text) {
@@ -171,7 +171,7 @@ std::string repr(Runtime& runtime, const Value& value) {
   if (value.is_int()) return int_text(value.as_int());
   if (value.is_float()) return float_text(value.as_double());
   if (value.is_string())
-    return value.str().markup ? "Markup(" + quoted(value.text()) + ")" : quoted(value.text());
+    return value.str().markup ? "Markup(" + in_quotes(value.text()) + ")" : in_quotes(value.text());
   if (value.is_object()) {
     const Runtime::Level level(runtime);
     return value.as_object().repr(runtime);
