@@ -145,7 +145,9 @@ class SafetensorsDirectory : public ::testing::Test {
     write_file(directory_ / file,
                safetensors_bytes("{" + entry(tensor, "F32", "[1]", "[0,4]") + "}", std::string(4, '\0')));
   }
-  void write_index(const std::string& index) { write_file(directory_ / "model.safetensors.index.json", index); }
+  void write_index(const std::string& index) {
+    write_file(directory_ / "model.safetensors.index.json", index);
+  }
   std::string open_error() {
     return error_of([&] { open_safetensors_directory(directory_); });
   }
