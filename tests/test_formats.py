@@ -174,6 +174,8 @@ def test_bad_files_get_one_line(nibble, tmp_path):
     assert "not UTF-8" in error_of(nibble, bad)
     bad.write_bytes(content.replace(b"blk.1.ffn_up.weight", b"blk.1.ffn_up\n.eight"))
     assert "blk.1.ffn_up" in error_of(nibble, bad)
+    bad.write_bytes(content.replace(b"llama", b"\x1b[31m"))
+    assert "\x1b" not in error_of(nibble, bad)
 
 
 def test_inspect_refuses_a_context_beyond_the_model(nibble, tmp_path):

@@ -21,8 +21,11 @@ struct QuantizeSummary {
   std::vector<Tensor> tensors;
   uint64_t parameters = 0, file_bytes = 0;
   double seconds = 0;
+  /// Of the tensors alone, scales included; the file has metadata beside them.
   double bits_per_weight() const {
-    return parameters == 0 ? 0 : 8.0 * double(file_bytes) / double(parameters);
+    uint64_t bytes = 0;
+    for (const Tensor& tensor : tensors) bytes += tensor.bytes;
+    return parameters == 0 ? 0 : 8.0 * double(bytes) / double(parameters);
   }
 };
 

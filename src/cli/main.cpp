@@ -13,11 +13,11 @@ namespace {
 
 constexpr int kFailed = 1, kWrongUsage = 2;
 
-/// Errors are one line: whatever a message quotes from a file must not break it.
+/// Errors are one line: whatever a message quotes from a file must not break it or steer the terminal.
 int report(const std::string& message, int status) {
   std::string line = message;
   std::replace_if(
-      line.begin(), line.end(), [](char c) { return c == '\n' || c == '\r'; }, ' ');
+      line.begin(), line.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; }, ' ');
   fmt::print(stderr, "nibble: {}\n", line);
   return status;
 }

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -80,8 +81,11 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
                             const QuantizeSummary& summary) {
   nlohmann::json tensors = nlohmann::json::array();
   for (const auto& t : summary.tensors) {
-    tensors.push_back(
-        {{"name", t.name}, {"from", dtype_name(t.from)}, {"to", dtype_name(t.to)}, {"bytes", t.bytes}});
+    tensors.push_back({{"name", t.name},
+                       {"from", dtype_name(t.from)},
+                       {"to", dtype_name(t.to)},
+                       {"fallback", t.fallback},
+                       {"bytes", t.bytes}});
   }
   return {{"output", options.output},
           {"recipe", recipe.name},
@@ -94,17 +98,16 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
 
 void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t source_bytes,
                    const QuantizeSummary& summary) {
-  size_t fallbacks = 0;
-  for (const auto& t : summary.tensors) fallbacks += t.fallback ? 1 : 0;
   fmt::print("{}: {}, {:.1f} MB ({:.1f} MB before), {:.3f} bits per weight, in {:.1f} s\n", options.output,
              recipe.name, double(summary.file_bytes) / 1e6, double(source_bytes) / 1e6,
              summary.bits_per_weight(), summary.seconds);
   fmt::print("  {}\n", type_counts(summary));
-  if (fallbacks > 0) {
-    fmt::print(
-        "  {} tensors have rows that do not divide by the block of {} and took the next type that fits\n",
-        fallbacks, recipe.name);
-  }
+  const auto fell_back = [](const auto& tensor) { return tensor.fallback; };
+  const auto first = std::find_if(summary.tensors.begin(), summary.tensors.end(), fell_back);
+  if (first == summary.tensors.end()) return;
+  const auto others = std::count_if(first + 1, summary.tensors.end(), fell_back);
+  fmt::print("  {}{} became {}: its rows do not divide by the block of the recipe's type\n", first->name,
+             others > 0 ? fmt::format(" (and {} more)", others) : "", dtype_name(first->to));
 }
 
 void run_quantize(const QuantizeFlags& options) {
