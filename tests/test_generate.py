@@ -1,5 +1,6 @@
 """nibble generate: output, flags, errors and exit status, on a tiny model and on the real one."""
 import json
+import subprocess
 
 import pytest
 import tiny_model
@@ -133,10 +134,29 @@ def test_wrong_usage(nibble, tiny, arguments, names):
 def test_bad_input_is_one_line(nibble, tiny, tmp_path):
     (tmp_path / "bad.gguf").write_bytes(b"not a model")
     for arguments in ((tmp_path / "bad.gguf", "-p", "a"), (tmp_path / "none.gguf", "-p", "a"),
-                      (tiny, "--file", tmp_path / "none.txt"), (tiny, "--tokens", "99999"),
-                      (tiny, "-p", "a", "--context", "1000000")):
+                      (tiny, "--file", tmp_path / "none.txt"), (tiny, "--tokens", "99999")):
         result = nibble("generate", *arguments, "--quiet", check=False)
         assert result.returncode == 1 and result.stderr.count("\n") == 1, result.stderr
+    result = nibble("generate", tiny, "-p", "a", "--context", "1000000", "--quiet", check=False)
+    assert result.returncode == 2 and "--context" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_outputs_that_cannot_be_written_are_told_before_the_work(nibble, tiny, tmp_path):
+    before = tiny.read_bytes()
+    for arguments in (("logits", tiny, "--tokens", "1,2", "-o", tiny), ("bench", tiny, "--json", tiny),
+                      ("logits", tiny, "--tokens", "1,2", "-o", tmp_path / "none" / "l.npy"),
+                      ("eval", tiny, "--perplexity", tiny, "--json", tmp_path)):
+        result = nibble(*arguments, "--quiet", check=False)
+        assert result.returncode == 2 and result.stderr.count("\n") == 1, result.stderr
+    assert tiny.read_bytes() == before
+    result = nibble("eval", tiny, "--arc", "--perplexity", tmp_path / "none.txt", check=False)
+    assert result.returncode == 1 and "none.txt" in result.stderr and result.stdout == ""
+
+
+def test_a_full_disk_behind_stdout_is_a_failure(nibble_bin, tiny):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run([nibble_bin, "inspect", tiny], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert result.returncode == 1 and "standard output" in result.stderr
 
 
 def test_stop_string(nibble, tiny):

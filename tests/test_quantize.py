@@ -164,4 +164,4 @@ def test_wrong_usage_names_the_remedy(nibble, small_model, tmp_path, arguments, 
 
 def test_the_model_itself_is_not_overwritten(nibble, small_model):
     result = nibble("quantize", small_model, "-o", small_model, "--type", "q4_0", check=False)
-    assert result.returncode == 2 and "is the model itself" in result.stderr
+    assert result.returncode == 2 and f"is the input {small_model} itself" in result.stderr

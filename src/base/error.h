@@ -27,4 +27,10 @@ template <typename... Args>
   throw Error(fmt::format(format, std::forward<Args>(args)...));
 }
 
+/// Throws UsageError with a formatted message.
+template <typename... Args>
+[[noreturn]] void throw_usage(fmt::format_string<Args...> format, Args&&... args) {
+  throw UsageError(fmt::format(format, std::forward<Args>(args)...));
+}
+
 }  // namespace nibble

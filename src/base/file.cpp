@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 #include "base/error.h"
 
@@ -77,16 +78,30 @@ void MappedFile::release(std::span<const std::byte> part) const {
 }
 
 OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
+  namespace fs = std::filesystem;
+  if (path_.filename().empty()) fail("cannot write '{}': name a file", path_.string());
+  std::error_code ignored;
+  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);
+  const fs::file_status there = fs::status(path_, ignored);
+  if (fs::is_directory(there)) fail("cannot write {}: it is a directory; name a file", path_.string());
+  if (fs::exists(there) && !fs::is_regular_file(there)) {
+    fail("cannot write {}: it is not a regular file; name another", path_.string());
+  }
   temporary_ = path_;
   temporary_ += fmt::format(".{}.partial", ::getpid());
-  fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const fs::path directory = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
+  fd_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+  if (fd_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
+    named_ = true;
+    fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  }
   if (fd_ < 0) fail("cannot write {}: {}", path_.string(), last_error());
 }
 
 OutputFile::~OutputFile() {
   if (fd_ >= 0) {
     ::close(fd_);
-    ::unlink(temporary_.c_str());
+    if (named_) ::unlink(temporary_.c_str());
   }
 }
 
@@ -112,10 +127,16 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
 }
 
 void OutputFile::commit() {
-  const int fd = fd_;
-  if (::fsync(fd) != 0 && errno != EINVAL) fail("cannot write {}: {}", path_.string(), last_error());
-  fd_ = -1;
-  ::close(fd);
+  if (::fsync(fd_) != 0 && errno != EINVAL) fail("cannot write {}: {}", path_.string(), last_error());
+  if (!named_) {
+    // open(2): the way to name a file of O_TMPFILE without privileges. It can't replace, so rename(2) does.
+    const std::string open_file = fmt::format("/proc/self/fd/{}", fd_);
+    if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
+      fail("cannot write {}: {}", path_.string(), last_error());
+    }
+    named_ = true;
+  }
+  ::close(std::exchange(fd_, -1));
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const std::string why = last_error();
     ::unlink(temporary_.c_str());

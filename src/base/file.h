@@ -33,9 +33,12 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// A file written beside its target and renamed to it by commit(); without commit() nothing is left.
+/// A file that appears under its name when commit() is called, complete, in place of the one there; without
+/// commit() nothing is left, even when the process is killed (where the file system has O_TMPFILE).
 class OutputFile {
  public:
+  /// Throws Error naming the path when it can't be written or is there and not a regular file. A symbolic
+  /// link stays: what it points to is replaced.
   explicit OutputFile(const std::filesystem::path& path);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
@@ -53,6 +56,7 @@ class OutputFile {
  private:
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  bool named_ = false;  ///< the temporary file has its name already
   int fd_ = -1;
   uint64_t position_ = 0;
 };

@@ -41,6 +41,21 @@ TEST(OutputFile, AppearsOnlyWhenCommitted) {
   EXPECT_EQ(read_file(path), "Kept text");
 }
 
+TEST(OutputFile, KeepsDevicesAndSymbolicLinks) {
+  EXPECT_THAT(error_of([] { OutputFile file("/dev/null"); }),
+              HasSubstr("/dev/null: it is not a regular file"));
+  EXPECT_THAT(error_of([] { OutputFile file("/"); }), HasSubstr("name a file"));
+  const auto directory = std::filesystem::path(::testing::TempDir()) / "nibble-output-links";
+  std::filesystem::remove_all(directory);
+  std::filesystem::create_directories(directory);
+  write_file(directory / "target", "old");
+  EXPECT_THAT(error_of([&] { OutputFile file(directory); }), HasSubstr("it is a directory"));
+  std::filesystem::create_symlink("target", directory / "link");
+  write_file(directory / "link", "new");
+  EXPECT_TRUE(std::filesystem::is_symlink(directory / "link"));
+  EXPECT_EQ(read_file(directory / "target"), "new");
+}
+
 TEST(OutputFile, NamesTheTargetWhenTheFolderIsMissing) {
   EXPECT_THAT(error_of([] { OutputFile file("/no/such/folder/model.gguf"); }),
               HasSubstr("/no/such/folder/model.gguf: No such file"));

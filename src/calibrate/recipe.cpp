@@ -60,7 +60,7 @@ DType int4_dtype(const RecipeRequest& request) {
     case 128:
       return request.asymmetric ? DType::UINT4_G128 : DType::INT4_G128;
     default:
-      fail("--group {} is not a group size of int4; use 32, 64 or 128", request.group);
+      throw_usage("--group {} is not a group size of int4; use 32, 64 or 128", request.group);
   }
 }
 
@@ -148,10 +148,11 @@ Recipe make_recipe(const RecipeRequest& request) {
   const std::string name = canonical_name(request.type);
   const bool int4 = name == "INT4", four_float = name == "NF4" || name == "FP4";
   if (!int4 && (request.group != 0 || request.asymmetric)) {
-    fail("--group and --asymmetric belong to --type int4, not to {}, whose blocks are fixed", request.type);
+    throw_usage("--group and --asymmetric belong to --type int4, not to {}, whose blocks are fixed",
+                request.type);
   }
   if (!four_float && request.double_quant) {
-    fail("--double-quant belongs to --type nf4 and fp4, not to {}", request.type);
+    throw_usage("--double-quant belongs to --type nf4 and fp4, not to {}", request.type);
   }
   if (name == "INT8") return own_recipe(DType::INT8);
   if (name == "NF4") return own_recipe(request.double_quant ? DType::NF4_DQ : DType::NF4);
@@ -159,7 +160,7 @@ Recipe make_recipe(const RecipeRequest& request) {
   if (int4) return own_recipe(int4_dtype(request));
   if (const Named* named = find_named(name)) return {name, named->weights, named->mixed};
   if (const auto own = dtype_from_name(name)) return own_recipe(*own);
-  fail("unknown type '{}'; use one of {}", request.type, fmt::join(recipe_names(), ", "));
+  throw_usage("unknown type '{}'; use one of {}", request.type, fmt::join(recipe_names(), ", "));
 }
 
 RecipeChoice recipe_choice(const Recipe& recipe, const ModelConfig& config, const TensorView& tensor) {

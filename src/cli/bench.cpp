@@ -53,6 +53,7 @@ void print_summary(const ordered_json& result, const ThreadPool& pool) {
 }
 
 void run_bench(BenchFlags& options) {
+  options.json.check({options.model});
   Progress::set_quiet(options.common.quiet);
   const auto start = std::chrono::steady_clock::now();
   ThreadPool pool(options.common.threads);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "cli/decoding_options.h"
+#include "cli/output_path.h"
 #include "cli/terminal.h"
 
 namespace nibble {
@@ -145,6 +146,7 @@ void ChatSession::set_template(const std::string& name) {
 }
 
 void ChatSession::save(const std::filesystem::path& path) const {
+  check_output_path("/save", path.string(), {engine_.model().checkpoint().path().string()});
   ordered_json messages = ordered_json::array(), parameters = ordered_json::object();
   for (const ChatMessage& m : messages_) messages.push_back({{"role", m.role}, {"content", m.content}});
   for (const DecodingParameter& p : decoding_parameters()) parameters[p.name] = p.get(params_);

@@ -75,6 +75,7 @@ void check_lengths(CompareFlags& options) {
 
 /// Finds out before hours of work whether all of it can be done.
 ArcData check(CompareFlags& options) {
+  options.json.check(options.models);
   check_lengths(options);
   if (!options.report.empty()) {
     std::error_code error;
@@ -128,12 +129,12 @@ void run_compare(CompareFlags& options) {
   }
   complete_comparison(comparison);
   if (!options.report.empty()) write_reports(comparison, options.report);
-  options.json.write(to_json(comparison));
   if (!options.json.to_stdout()) {
     fmt::print("{}", terminal_report(comparison));
     if (!options.report.empty())
       fmt::print("\nReport: {}\n", (fs::path(options.report) / "report.html").string());
   }
+  options.json.write(to_json(comparison));
   if (failed > 0) {
     fail("{} of {} models could not be measured: {}", failed, comparison.models.size(),
          fmt::join(failures(comparison), "; "));

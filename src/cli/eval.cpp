@@ -119,6 +119,8 @@ ordered_json run_kld(const EvalFlags& options, Engine& engine) {
 
 void run_eval(const EvalFlags& options) {
   check(options);
+  for (const std::string& text : {options.perplexity, options.kld}) check_input_file(text);
+  options.json.check({options.model, options.base, options.perplexity, options.kld});
   Progress::set_quiet(options.common.quiet);
   const std::optional<ArcData> data = arc_data(options);
   const auto engine = load(options.model, options);

@@ -114,6 +114,10 @@ void run_generate(GenerateFlags& options) {
   if (options.json) {
     std::cout << to_json(answers).dump() << '\n';
   } else if (!options.common.quiet) {
+    if (answers.back().reason == StopReason::context_full) {
+      print_status(
+          "The context is full, so the text ends here: --context allows more, up to the model's own.");
+    }
     print_status(answer_summary(answers.back(), *engine));
   }
 }

@@ -5,8 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/file.h"
+#include "cli/output_path.h"
 
 namespace nibble {
 
@@ -21,6 +23,10 @@ class JsonOutput {
   }
   /// JSON takes the whole of stdout.
   bool to_stdout() const { return option_->count() > 0 && (file_.empty() || file_ == "-"); }
+  /// Throws UsageError, before the work, where the file could not be written or is one of the inputs.
+  void check(const std::vector<std::string>& inputs) const {
+    if (option_->count() > 0 && !to_stdout()) check_output_path("--json", file_, inputs);
+  }
   void write(const nlohmann::ordered_json& json) const {
     if (option_->count() == 0) return;
     const std::string text = json.dump(2) + "\n";

@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/kv_type_option.h"
+#include "cli/output_path.h"
 #include "cli/token_list.h"
 #include "engine/vocabulary_loader.h"
 #include "formats/npy.h"
@@ -39,6 +40,7 @@ void run_logits(const LogitsFlags& options) {
   if (options.tokens.empty() == options.prompt.empty()) {
     throw UsageError("logits: give either --tokens or --prompt");
   }
+  check_output_path("-o", options.output, {options.model});
   Progress::set_quiet(options.common.quiet);
   const auto checkpoint = Checkpoint::open(options.model);
   const std::vector<int32_t> ids = token_ids(options, *checkpoint);

@@ -1,8 +1,11 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <exception>
+#include <iostream>
 #include <new>
 #include <string>
 
@@ -54,6 +57,10 @@ int main(int argc, char** argv) {
     return report("out of memory: use a smaller model or a shorter --context", kFailed);
   } catch (const std::exception& error) {
     return report(error.what(), kFailed);
+  }
+  std::cout.flush();
+  if (std::fflush(stdout) != 0 || !std::cout) {
+    return report(std::string("cannot write to standard output: ") + std::strerror(errno), kFailed);
   }
   return 0;
 }

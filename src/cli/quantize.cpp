@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -12,6 +11,7 @@
 #include "calibrate/quantize_model.h"
 #include "calibrate/recipe.h"
 #include "cli/commands.h"
+#include "cli/output_path.h"
 #include "engine/vocabulary_loader.h"
 #include "model/checkpoint.h"
 #include "model/gguf_config.h"
@@ -30,7 +30,7 @@ struct QuantizeFlags {
 
 DType dtype_option(const std::string& flag, const std::string& name) {
   const auto dtype = dtype_from_name(name);
-  if (!dtype) fail("{} {}: unknown tensor type; 'nibble quantize --help' lists them", flag, name);
+  if (!dtype) throw_usage("{} {}: unknown tensor type; 'nibble quantize --help' lists them", flag, name);
   return *dtype;
 }
 
@@ -52,18 +52,6 @@ GgufMetadata metadata_of(const Checkpoint& checkpoint) {
   write_config(checkpoint.config(), metadata);
   if (has_vocabulary(checkpoint)) write_vocabulary(load_vocabulary(checkpoint), metadata);
   return metadata;
-}
-
-void check_paths(const QuantizeFlags& options) {
-  namespace fs = std::filesystem;
-  std::error_code ignored;
-  if (fs::equivalent(options.model, options.output, ignored)) {
-    throw UsageError(fmt::format("-o {} is the model itself; name another file", options.output));
-  }
-  if (fs::is_directory(options.output, ignored)) {
-    throw UsageError(fmt::format("-o {} is a directory; name a file, such as {}/model.gguf", options.output,
-                                 options.output));
-  }
 }
 
 /// "210 x Q4_0, 1 x Q8_0, 61 x F32"
@@ -111,7 +99,7 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
 }
 
 void run_quantize(const QuantizeFlags& options) {
-  check_paths(options);
+  check_output_path("-o", options.output, {options.model});
   Progress::set_quiet(options.common.quiet);
   const Recipe recipe = recipe_of(options);
   ThreadPool pool(options.common.threads);

@@ -9,6 +9,7 @@
 #include "base/progress.h"
 #include "calibrate/recipe.h"
 #include "cli/commands.h"
+#include "cli/output_path.h"
 #include "model/synthetic.h"
 
 namespace nibble {
@@ -34,6 +35,7 @@ GgufMetadata metadata_of(const Recipe& recipe) {
 
 void run_synth(const SynthFlags& options) {
   Progress::set_quiet(options.common.quiet);
+  check_output_path("-o", options.output, {});
   Recipe recipe = make_recipe(options.request);
   recipe.pure = options.pure;
   ModelConfig config = synthetic_shape(options.shape);

@@ -17,8 +17,8 @@ constexpr uint32_t kDefaultContext = 4096;
 uint32_t choose_context(const Checkpoint& checkpoint, uint32_t wanted) {
   const uint32_t most = checkpoint.config().context_length;
   if (wanted > most) {
-    fail("{}: the model was made for a context of {} tokens, not {}: ask for at most {} (--context)",
-         checkpoint.path().string(), most, wanted, most);
+    throw_usage("{}: the model was made for a context of {} tokens, not {}: ask for at most {} (--context)",
+                checkpoint.path().string(), most, wanted, most);
   }
   return wanted ? wanted : std::min(most, kDefaultContext);
 }

@@ -47,7 +47,7 @@ inline std::filesystem::path fresh_directory(const std::string& name) {
 class AlignedBytes {
  public:
   explicit AlignedBytes(std::string_view bytes) : words_((bytes.size() + 31) / 32), size_(bytes.size()) {
-    std::memcpy(words_.data(), bytes.data(), bytes.size());
+    if (!bytes.empty()) std::memcpy(words_.data(), bytes.data(), bytes.size());
   }
   std::span<const std::byte> span() const {
     return {reinterpret_cast<const std::byte*>(words_.data()), size_};

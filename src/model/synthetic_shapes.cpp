@@ -80,7 +80,7 @@ ModelConfig synthetic_shape(const std::string& name) {
     c.tied_embeddings = shape.tied;
     return c;
   }
-  fail("there is no shape {}; choose one of {}", name, fmt::join(synthetic_shape_names(), ", "));
+  throw_usage("there is no shape {}; choose one of {}", name, fmt::join(synthetic_shape_names(), ", "));
 }
 
 }  // namespace nibble

@@ -1,0 +1,41 @@
+#include "cli/output_path.h"
+
+#include <fmt/format.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "base/error.h"
+
+namespace nibble {
+
+namespace fs = std::filesystem;
+
+void check_output_path(const std::string& flag, const std::string& path,
+                       const std::vector<std::string>& inputs) {
+  if (path.empty()) throw_usage("{}: name a file", flag);
+  std::error_code ignored;
+  for (const std::string& input : inputs) {
+    if (fs::equivalent(input, path, ignored)) {
+      throw_usage("{} {} is the input {} itself; name another file", flag, path, input);
+    }
+  }
+  if (fs::is_directory(path, ignored)) {
+    throw_usage("{} {} is a directory; name a file in it", flag, path);
+  }
+  const fs::path directory = fs::path(path).parent_path();
+  if (!directory.empty() && !fs::is_directory(directory, ignored)) {
+    throw UsageError(
+        fmt::format("{} {}: there is no directory {}; make it first", flag, path, directory.string()));
+  }
+}
+
+void check_input_file(const std::string& path) {
+  if (path.empty()) return;
+  if (fs::is_directory(path)) fail("cannot read {}: it is a directory; name a file", path);
+  if (!std::ifstream(path)) fail("cannot read {}: {}; check the path", path, std::strerror(errno));
+}
+
+}  // namespace nibble

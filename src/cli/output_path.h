@@ -1,0 +1,16 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace nibble {
+
+/// Finds out before the work whether a file can be written: throws UsageError when it is a directory, lies in
+/// one that is not there, or is one of the inputs. `flag` is how the user named it.
+void check_output_path(const std::string& flag, const std::string& path,
+                       const std::vector<std::string>& inputs);
+
+/// Throws Error when a file cannot be opened for reading; empty paths are none.
+void check_input_file(const std::string& path);
+
+}  // namespace nibble
