@@ -226,14 +226,13 @@ Scores Engine::score(std::span<const ScoreRequest> requests, const std::function
   });
 
   const uint64_t budget = std::max(kLeastCacheBytes, impl_->model->weight_bytes() / 8);
-  const uint64_t tokens = budget / KvCache::bytes_for(model().config(), 1, 1, impl_->kv_type);
   for (auto first = order.begin(); first != order.end();) {
     const size_t room = room_class(requests[*first]);
     const auto last =
         std::find_if(first, order.end(), [&](size_t i) { return room_class(requests[i]) != room; });
-    const size_t together =
-        std::min(std::clamp<size_t>(tokens / room, 1, kMaxQuestions), size_t(last - first));
     const uint32_t capacity = std::min(uint32_t(room), context());
+    const uint64_t fit = budget / KvCache::bytes_for(model().config(), 1, capacity, impl_->kv_type);
+    const size_t together = std::min(std::clamp<size_t>(fit, 1, kMaxQuestions), size_t(last - first));
     QuestionScorer scorer(impl_->forward, impl_->pool, impl_->work_cache(uint32_t(together), capacity));
     while (first != last) {
       const size_t count = std::min(together, size_t(last - first));
