@@ -255,9 +255,9 @@ def test_errors(nibble, tiny, questions, text, tmp_path):
     status, message = failure(nibble, tiny.path, "--arc", tmp_path / "none.jsonl")
     assert status == 1 and "none.jsonl" in message
     status, message = failure(nibble, tiny.path, "--perplexity", text, "--context", 4000)
-    assert status == 1 and "4000" in message
+    assert status == 2 and "4000" in message
     status, message = failure(nibble, tiny.path, "--perplexity", text, "--context", 300)
-    assert status == 1 and "256" in message
+    assert status == 2 and "256" in message
     long = tmp_path / "long.jsonl"
     long.write_text(question_lines([("long", "word " * 300, ["a", "b", "c"], "A")]))
     status, message = failure(nibble, tiny.path, "--arc", long)

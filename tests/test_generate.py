@@ -153,6 +153,17 @@ def test_outputs_that_cannot_be_written_are_told_before_the_work(nibble, tiny, t
     assert result.returncode == 1 and "none.txt" in result.stderr and result.stdout == ""
 
 
+@pytest.mark.parametrize("arguments, message", [
+    (("inspec",), "there is no command 'inspec'"), (("--bogus",), "--bogus"),
+    (("generate", "MODEL", "-p", "a", "--kv-type", "q8"), "q8 not in {f16,f32}"),
+    (("inspect", "MODEL", "--context", "0"), "--context: Value 0 not in range 1 to 1073741824"),
+    (("eval", "MODEL", "--perplexity", "MODEL", "--context", "4096"), "more than the model's")])
+def test_wrong_usage_is_named(nibble, tiny, arguments, message):
+    quiet = [] if arguments[0].startswith("-") or len(arguments) == 1 else ["--quiet"]
+    result = nibble(*(tiny if a == "MODEL" else a for a in arguments), *quiet, check=False)
+    assert result.returncode == 2 and message in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
 def test_a_full_disk_behind_stdout_is_a_failure(nibble_bin, tiny):
     with open("/dev/full", "w") as full:
         result = subprocess.run([nibble_bin, "inspect", tiny], stdout=full, stderr=subprocess.PIPE, text=True)

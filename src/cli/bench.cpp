@@ -39,8 +39,8 @@ void print_speed(const std::string& what, const ordered_json& speed) {
 void print_summary(const ordered_json& result, const ThreadPool& pool) {
   fmt::print("{}: loaded in {:.2f} s, {} at most resident\n", result["model"].get<std::string>(),
              result["load_s"].get<double>(), readable_bytes(result["peak_rss_bytes"].get<uint64_t>()));
-  fmt::print("  roofs of {} threads ({}): read {:.1f} GB/s, int8 {:.0f} Gop/s\n", pool.size(),
-             isa_name(selected_isa()), result["roof"]["read_gb_s"].get<double>(),
+  fmt::print("  roofs of {} thread{} ({}): read {:.1f} GB/s, int8 {:.0f} Gop/s\n", pool.size(),
+             pool.size() == 1 ? "" : "s", isa_name(selected_isa()), result["roof"]["read_gb_s"].get<double>(),
              result["roof"]["int8_gops"].get<double>());
   for (const auto& speed : result["prefill"]) {
     print_speed(fmt::format("prefill {}", speed["tokens"].get<uint32_t>()), speed);

@@ -24,6 +24,11 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
   return command;
 }
 
+/// For counts: CLI11's own PositiveNumber names a bound of three hundred digits.
+inline CLI::Validator at_least_one() {
+  return CLI::Range(uint32_t{1}, uint32_t{1} << 30);
+}
+
 // One file each, named after the command. Options live in a static or shared structure of that file.
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);

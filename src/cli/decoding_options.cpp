@@ -8,6 +8,7 @@
 #include <map>
 
 #include "base/error.h"
+#include "cli/commands.h"
 #include "cli/kv_type_option.h"
 
 namespace nibble {
@@ -125,7 +126,7 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
   command
       .add_option("--context", options.engine.context,
                   "Tokens that prompt and answer may have together; default: the model's, at most 4096")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   add_kv_type_option(command, options.engine.kv_type);
 }
 

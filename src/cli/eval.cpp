@@ -82,6 +82,10 @@ std::string describe_windows(const PerplexityResult& result, const WindowOptions
 }
 
 std::vector<Window> windows_of(const std::string& file, const EvalFlags& options, const Engine& engine) {
+  const uint32_t most = engine.model().config().context_length;
+  if (options.windows.context > most) {
+    throw_usage("--context {} is more than the model's {}", options.windows.context, most);
+  }
   const std::vector<int32_t> text = tokenize_file(file, engine.tokenizer());
   return make_windows(text, engine.tokenizer().vocabulary(), options.windows);
 }

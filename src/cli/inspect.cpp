@@ -47,7 +47,7 @@ void add_inspect(CLI::App& app) {
       ->add_option("--context", options->context,
                    fmt::format("Tokens that the memory plan is for; default: the model's, at most {}",
                                kDefaultContext))
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--json", options->json, "Print as JSON");
 }

@@ -78,7 +78,7 @@ void add_logits(CLI::App& app) {
   command
       ->add_option("--context", options->context,
                    "Room in the KV cache; default: as many tokens as there are")
-      ->check(CLI::PositiveNumber);
+      ->check(at_least_one());
 }
 
 }  // namespace nibble

@@ -48,6 +48,9 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) return app.exit(error);
+    if (argc > 1 && app.get_subcommands().empty()) {
+      return report(fmt::format("there is no command '{}' (see 'nibble --help')", argv[1]), kWrongUsage);
+    }
     std::string command = "nibble";
     for (const CLI::App* sub : app.get_subcommands()) command += " " + sub->get_name();
     return report(fmt::format("{} (see '{} --help')", error.what(), command), kWrongUsage);

@@ -28,7 +28,10 @@ GgufArray array(std::vector<T> values) {
 TokenizerKind read_kind(const GgufMetadata& metadata, const std::string& where) {
   const auto model = metadata.get_string("tokenizer.ggml.model");
   if (!model)
-    fail("{} has no tokenizer.ggml.model, so no tokenizer; pass --tokens, or convert it again", where);
+    fail(
+        "{} has no tokenizer.ggml.model, so no tokenizer: generate and logits take --tokens instead of text; "
+        "or convert it again",
+        where);
   if (*model == "llama") return TokenizerKind::sentencepiece;
   if (*model == "gpt2") return TokenizerKind::byte_level_bpe;
   fail("{}: tokenizer.ggml.model is '{}'; nibble reads llama (SentencePiece BPE) and gpt2 (byte-level BPE)",

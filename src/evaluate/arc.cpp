@@ -56,7 +56,7 @@ void check_length(const Engine& engine, const ArcQuestion& question, const Score
   size_t longest = 0;
   for (const auto& continuation : request.continuations) longest = std::max(longest, continuation.size());
   if (request.context.size() + longest > engine.context()) {
-    fail("{} question {}: {} tokens, more than the context of {}; give a larger --context", question.set,
+    fail("{} question {}: {} tokens, more than the {} that are scored; leave it out", question.set,
          question.id, request.context.size() + longest, engine.context());
   }
 }

@@ -170,7 +170,7 @@ ArcData find_arc(const std::optional<fs::path>& path) {
   const char* named = std::getenv("NIBBLE_DATA");
   const fs::path folder = named != nullptr && *named != '\0' ? named : "../shared/data";
   if (const auto files = test_files(folder); !files.empty()) return load_files(folder.string(), files);
-  constexpr const char* kSource = "science questions that come with nibble";
+  constexpr const char* kSource = "the science questions that come with nibble";
   return {kSource, parse_arc(bundled_questions(), kSource, "science")};
 }
 

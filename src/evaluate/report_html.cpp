@@ -143,7 +143,8 @@ std::string html_report(const Comparison& comparison) {
       "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n";
   out += "<title>" + title + "</title>\n<style>" + kStyle + "</style>\n</head>\n<body>\n<main>\n";
   out += "<h1>" + title + "</h1>\n<p class=\"under\">" +
-         escape_html(fmt::format("{}, {}, {} threads. {}", run.cpu, run.isa, run.threads, run.date)) +
+         escape_html(fmt::format("{}, {}, {} thread{}. {}", run.cpu, run.isa, run.threads,
+                                 run.threads == 1 ? "" : "s", run.date)) +
          "</p>\n";
   out += html_list(findings(comparison), "findings") + html_list(failures(comparison), "failures");
   out += "<h2>Size, memory, accuracy, speed</h2>\n" + html_table(summary_table(comparison));

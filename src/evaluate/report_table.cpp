@@ -213,8 +213,8 @@ std::string markdown_table(const Table& table) {
 
 std::string terminal_report(const Comparison& comparison) {
   const RunInfo& run = comparison.run;
-  std::string out =
-      fmt::format("{}\n{}, {}, {} threads\n", report_title(comparison), run.cpu, run.isa, run.threads);
+  std::string out = fmt::format("{}\n{}, {}, {} thread{}\n", report_title(comparison), run.cpu, run.isa,
+                                run.threads, run.threads == 1 ? "" : "s");
   if (!run.questions.empty()) out += "ARC: " + run.questions + "\n";
   out += "\n" + terminal_table(summary_table(comparison)) + "\n";
   for (const std::string& line : legend(comparison)) out += "  " + line + "\n";
