@@ -36,12 +36,13 @@ void write_all(int fd, const std::byte* data, size_t size, const std::filesystem
 /// A part of a mapping widened or narrowed to whole pages.
 std::span<std::byte> whole_pages(std::span<const std::byte> part, bool inside) {
   const auto page = uintptr_t(::sysconf(_SC_PAGESIZE));
-  auto begin = reinterpret_cast<uintptr_t>(part.data());
-  auto end = begin + part.size();
-  begin = inside ? (begin + page - 1) / page * page : begin / page * page;
-  if (inside) end = end / page * page;
+  auto* begin = const_cast<std::byte*>(part.data());
+  auto* end = begin + part.size();
+  const uintptr_t before = reinterpret_cast<uintptr_t>(begin) % page;  // the bytes since the page began
+  begin = inside ? begin + (page - before) % page : begin - before;
+  if (inside) end -= reinterpret_cast<uintptr_t>(end) % page;
   if (end <= begin) return {};
-  return {reinterpret_cast<std::byte*>(begin), end - begin};
+  return {begin, size_t(end - begin)};
 }
 
 }  // namespace

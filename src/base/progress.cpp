@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdio>
 
 namespace nibble {
@@ -18,7 +19,7 @@ double seconds(std::chrono::steady_clock::duration d) {
 }
 
 std::string time_text(double s) {
-  const auto total = int64_t(s + 0.5);
+  const auto total = std::llround(s);
   if (total < 60) return fmt::format("{}s", total);
   if (total < 3600) return fmt::format("{}m{:02}s", total / 60, total % 60);
   return fmt::format("{}h{:02}m", total / 3600, total / 60 % 60);
@@ -77,7 +78,7 @@ void Progress::print(bool last) {
   if (terminal_) {
     constexpr int kWidth = 24;
     std::string bar;
-    for (int i = 0; i < kWidth; ++i) bar += i < int(share * kWidth + 0.5) ? "█" : "░";
+    for (int i = 0; i < kWidth; ++i) bar += i < std::lround(share * kWidth) ? "█" : "░";
     fmt::print(stderr, "\r\033[K{} {} {:3.0f}%  {}  {}  {}{}", title_, bar, share * 100, rate, times, note_,
                last ? "\n" : "");
   } else {
