@@ -145,15 +145,23 @@ def test_control_d_leaves(terminal):
 
 def test_control_c_at_the_prompt_clears_the_line_and_twice_leaves(terminal):
     term = terminal()
-    term.type("never sent")
-    time.sleep(0.2)
-    term.type("\x03")
-    term.expect(r"Ctrl-C again")
-    term.expect(PROMPT)
+    for _ in range(2):
+        term.type("never sent")
+        time.sleep(0.2)
+        term.type("\x03")
+        term.expect(PROMPT)
     term.line("/show")
     term.expect(r"exchanges +0")
     term.expect(PROMPT)
     term.type("\x03")
+    term.expect(r"Ctrl-C again")
+    term.expect(PROMPT)
+    term.type("never sent")
+    time.sleep(0.2)
+    term.type("\x03")
+    term.expect(PROMPT)
+    term.type("\x03")
+    term.expect(r"Ctrl-C again")
     term.expect(PROMPT)
     term.type("\x03")
     assert term.ended() == 0

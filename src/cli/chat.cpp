@@ -52,10 +52,11 @@ class Chat {
       if (status == ChatInput::Status::end) break;
       if (status == ChatInput::Status::interrupted) {
         if (!terminal_) end_interrupted();
-        if (leaving) return;
-        leaving = true;
         forget_interrupts();
-        note("Ctrl-C again or Ctrl-D to leave");
+        const bool cleared = !message.empty();
+        if (leaving && !cleared) return;
+        leaving = !cleared;
+        if (leaving) note("Ctrl-C again or Ctrl-D to leave");
         continue;
       }
       leaving = false;

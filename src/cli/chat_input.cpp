@@ -103,6 +103,8 @@ class EditedInput : public ChatInput {
     int length = 0;
     const char* text = el_gets(edit_, &length);
     if (interrupts() > 0) {
+      const LineInfo* typed = el_line(edit_);
+      line.assign(typed->buffer, size_t(typed->lastchar - typed->buffer));
       el_reset(edit_);
       std::cout << '\n';
       return Status::interrupted;

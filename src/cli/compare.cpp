@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/compare_worker.h"
 #include "cli/json_output.h"
+#include "cli/terminal.h"
 #include "evaluate/report_html.h"
 #include "evaluate/report_table.h"
 #include "model/checkpoint.h"
@@ -118,6 +119,7 @@ void run_compare(CompareFlags& options) {
   comparison.run = run_info(options, data);
   options.job.threads = options.common.threads;
   options.job.quiet = options.common.quiet;
+  catch_interrupts();
   size_t failed = 0;
   for (const std::string& model : options.models) {
     if (!options.common.quiet) {
@@ -125,6 +127,7 @@ void run_compare(CompareFlags& options) {
     }
     options.job.model = model;
     comparison.models.push_back(figures_from_json(run_in_process(options.job)));
+    if (interrupts() > 0) end_interrupted();  // the process that measures got the signal too
     failed += comparison.models.back().error.empty() ? 0 : 1;
   }
   complete_comparison(comparison);
