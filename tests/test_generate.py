@@ -157,6 +157,9 @@ def test_outputs_that_cannot_be_written_are_told_before_the_work(nibble, tiny, t
     (("inspec",), "there is no command 'inspec'"), (("--bogus",), "--bogus"),
     (("generate", "MODEL", "-p", "a", "--kv-type", "q8"), "q8 not in {f16,f32}"),
     (("inspect", "MODEL", "--context", "0"), "--context: Value 0 not in range 1 to 1073741824"),
+    (("generate", "MODEL", "-p", "a", "--seed", "-1"), "--seed is '-1', but must be a whole number, not negative"),
+    (("generate", "MODEL", "-p", "a", "--top-k", "x"), "--top-k is 'x', but must be a whole number"),
+    (("eval", "MODEL", "--perplexity", "MODEL", "--limit", "3"), "--limit requires --arc"),
     (("eval", "MODEL", "--perplexity", "MODEL", "--context", "4096"), "more than the model's")])
 def test_wrong_usage_is_named(nibble, tiny, arguments, message):
     quiet = [] if arguments[0].startswith("-") or len(arguments) == 1 else ["--quiet"]

@@ -58,7 +58,9 @@ void parse(const std::string& name, const std::string& text, T& value) {
   const auto [stopped, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stopped != end) {
     fail("{} is '{}', but must be {}", name, text,
-         std::is_floating_point_v<T> ? "a number" : "a whole number");
+         std::is_floating_point_v<T> ? "a number"
+         : std::is_unsigned_v<T>     ? "a whole number, not negative"
+                                     : "a whole number");
   }
 }
 
@@ -114,7 +116,18 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
           if constexpr (std::is_same_v<decltype(value), bool&>) {
             command.add_flag(flag, value, parameter.description)->group(kGroup);
           } else {
-            command.add_option(flag, value, parameter.description)->capture_default_str()->group(kGroup);
+            const auto read = [&value, flag](const std::string& text) {
+              try {
+                parse(flag, text, value);
+              } catch (const Error& error) {
+                throw UsageError(error.what());
+              }
+            };
+            command.add_option_function<std::string>(flag, read, parameter.description)
+                ->default_str(fmt::format("{}", value))
+                ->type_name(std::is_floating_point_v<std::remove_reference_t<decltype(value)>> ? "FLOAT"
+                                                                                               : "INT")
+                ->group(kGroup);
           }
         },
         parameter.member);
@@ -125,7 +138,8 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
       ->group(kGroup);
   command
       .add_option("--context", options.engine.context,
-                  "Tokens that prompt and answer may have together; default: the model's, at most 4096")
+                  "Tokens that the model can see: the prompt and all of the answer before its last; default: "
+                  "the model's, at most 4096")
       ->check(at_least_one());
   add_kv_type_option(command, options.engine.kv_type);
 }

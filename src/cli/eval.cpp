@@ -155,10 +155,12 @@ void add_eval(CLI::App& app) {
       ->add_option("--arc-style", options->arc_style,
                    "continuation: compare the choices as continuations, as lm-evaluation-harness does; "
                    "letter: ask for the letter in a chat turn")
+      ->needs(options->arc)
       ->check(CLI::IsMember({"continuation", "letter"}))
       ->capture_default_str();
-  command->add_option("--limit", options->limit, "Ask a random sample of so many questions; default: all");
-  command->add_option("--seed", options->seed, "Of the sample")->capture_default_str();
+  command->add_option("--limit", options->limit, "Ask a random sample of so many questions; default: all")
+      ->needs(options->arc);
+  command->add_option("--seed", options->seed, "Of the sample")->needs(options->arc)->capture_default_str();
   command->add_option("--perplexity", options->perplexity, "Perplexity of a text file")->type_name("FILE");
   command->add_option("--kld", options->kld, "Divergence from --base over a text file")->type_name("FILE");
   command->add_option("--base", options->base, "The model that --kld compares with")->type_name("MODEL");

@@ -127,7 +127,8 @@ void add_quantize(CLI::App& app) {
       ->required();
   command->add_option("--method", options->method, "How codes are chosen: rtn (round-to-nearest)")
       ->check(CLI::IsMember({"rtn"}));
-  command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128");
+  command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128")
+      ->check(at_least_one());
   command->add_flag("--asymmetric", options->request.asymmetric, "int4 with a minimum per group");
   command->add_flag("--double-quant", options->request.double_quant,
                     "nf4, fp4: 8-bit scales of scales, as QLoRA (4.127 bits per weight)");
