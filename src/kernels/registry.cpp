@@ -22,7 +22,8 @@ constexpr KernelEntry reference_float(std::string_view name, DType dtype) {
 template <PackedFormat F>
 constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_t tokens,
                               MatmulFunction run) {
-  const bool pairs = F.wide() && isa != Isa::avx512_vnni;
+  const bool dot_product = isa == Isa::avx_vnni || isa >= Isa::avx512_vnni;
+  const bool pairs = F.wide() && !dot_product;
   const ActivationForm form = pairs ? ActivationForm::int16 : ActivationForm::int8;
   return {name, dtype, form, isa, kPanelRows, tokens, {integer_packed_bytes<F>, pack_integer<F>}, run};
 }
@@ -37,13 +38,14 @@ constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size
 /// The rows of a format, one for each instruction set, best first. A tile is kPanelRows rows by the tokens
 /// that the vectors of the instruction set say (avx2/vectors.h and its like).
 // clang-format off
-#define NIBBLE_INTEGER_ROWS(name, dtype, format)                                              \
-  integer<format>(name "_vnni_16x8", dtype, Isa::avx512_vnni, 8, vnni::integer_matmul<format>), \
-  integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 8, avx512::integer_matmul<format>),  \
-  integer<format>(name "_avx2_16x4", dtype, Isa::avx2, 4, avx2::integer_matmul<format>),        \
+#define NIBBLE_INTEGER_ROWS(name, dtype, format)                                                     \
+  integer<format>(name "_vnni_16x8", dtype, Isa::avx512_vnni, 8, vnni::integer_matmul<format>),      \
+  integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 8, avx512::integer_matmul<format>),       \
+  integer<format>(name "_avx_vnni_16x4", dtype, Isa::avx_vnni, 4, avx_vnni::integer_matmul<format>), \
+  integer<format>(name "_avx2_16x4", dtype, Isa::avx2, 4, avx2::integer_matmul<format>),             \
   reference_integer(name "_reference", dtype)
 
-#define NIBBLE_FLOAT_ROWS(name, dtype, format)                                                \
+#define NIBBLE_FLOAT_ROWS(name, dtype, format)                                                  \
   floating<format>(name "_avx512_16x12", dtype, Isa::avx512, 12, avx512::float_matmul<format>), \
   floating<format>(name "_avx2_16x6", dtype, Isa::avx2, 6, avx2::float_matmul<format>),         \
   reference_float(name "_reference", dtype)

@@ -5,6 +5,7 @@
 
 NIBBLE_DECLARE_KERNELS(emulated_avx512)
 NIBBLE_DECLARE_KERNELS(emulated_vnni)
+NIBBLE_DECLARE_KERNELS(emulated_avx_vnni)
 
 namespace nibble {
 
@@ -16,7 +17,8 @@ struct Pair {
 
 #define NIBBLE_INTEGER_PAIRS(format)                                         \
   {avx512::integer_matmul<format>, emulated_avx512::integer_matmul<format>}, \
-      {vnni::integer_matmul<format>, emulated_vnni::integer_matmul<format>},
+      {vnni::integer_matmul<format>, emulated_vnni::integer_matmul<format>}, \
+      {avx_vnni::integer_matmul<format>, emulated_avx_vnni::integer_matmul<format>},
 #define NIBBLE_FLOAT_PAIR(format) {avx512::float_matmul<format>, emulated_avx512::float_matmul<format>},
 
 constexpr Pair kPairs[] = {NIBBLE_BLOCK_FORMATS(NIBBLE_INTEGER_PAIRS) NIBBLE_SUPER_BLOCK_FORMATS(

@@ -6,8 +6,8 @@
 
 namespace nibble {
 
-/// An AVX-512 row of the table with its kernel compiled against an emulation of the instructions, which
-/// needs AVX2; nothing for other rows. For tests.
+/// A row of the table with its kernel compiled against an emulation of the instructions, which needs AVX2;
+/// nothing for rows of AVX2 and the reference. For tests.
 std::optional<KernelEntry> emulated_kernel(const KernelEntry& entry);
 
 }  // namespace nibble
