@@ -23,6 +23,8 @@ struct VectorOps {
 
   /// x += y.
   void (*add)(float* x, const float* y, size_t n);
+  /// x += y * factor.
+  void (*add_scaled)(float* x, const float* y, float factor, size_t n);
   /// y = x * factor.
   void (*scale)(const float* x, float factor, float* y, size_t n);
   /// y = x / sqrt(mean(x^2) + eps) * weight (Zhang and Sennrich 2019). y may be x.

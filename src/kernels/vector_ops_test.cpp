@@ -89,6 +89,19 @@ TEST_P(VectorOpsTest, AddAndScaleAreExact) {
   }
 }
 
+TEST_P(VectorOpsTest, AddScaledRoundsAtMostTwice) {
+  for (size_t n : kLengths) {
+    std::vector<float> x = random_values(n + 1, 1.0f, 16), sum = x;
+    const std::vector<float> y = random_values(n, 1.0f, 17);
+    ops_->add_scaled(sum.data(), y.data(), 0.3f, n);
+    for (size_t i = 0; i < n; ++i) {
+      const double product = double(y[i]) * 0.3f;
+      EXPECT_NEAR(sum[i], x[i] + product, (std::abs(x[i]) + 2 * std::abs(product)) * 0x1p-24);
+    }
+    EXPECT_EQ(sum[n], x[n]);
+  }
+}
+
 TEST_P(VectorOpsTest, RmsNormFollowsItsDefinition) {
   for (size_t n : kLengths) {
     const std::vector<float> x = random_values(n, 2.0f, 4), weight = random_values(n, 1.0f, 5);

@@ -1,10 +1,7 @@
 #include "runtime/attention.h"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 
-#include "base/half.h"
 #include "kernels/vector_ops.h"
 
 namespace nibble {
@@ -15,14 +12,17 @@ namespace {
 // outputs stay in the level-1 cache beside it, and that there are tasks for all threads.
 constexpr size_t kQueryRows = 32;
 
+/// With fewer tasks a thread, chunks are tasks of their own: one thread would end long after the others.
+constexpr size_t kTasksPerThread = 8;
+
 }  // namespace
 
-/// The keys and values of one head of one sequence.
-struct Attention::Head {
-  uint32_t index;  ///< among the key heads
-  KvType type;
-  const std::byte *keys, *values;
-  size_t value_stride;
+struct Attention::Call {
+  const KvCache& cache;
+  uint32_t layer;
+  std::span<const QueryBlock> blocks;
+  const float* q;
+  float* out;
 };
 
 size_t Attention::query_tokens() const {
@@ -34,117 +34,149 @@ uint32_t Attention::window_begin(uint32_t position) const {
   return window == 0 || position < window ? 0 : position - window + 1;
 }
 
-void Attention::load_queries(const Head& head, const QueryBlock& queries, const float* q, Scratch& s) const {
-  const size_t head_dim = config_.head_dim, width = group() * head_dim;
-  const size_t rows = queries.tokens.size() * group();
-  const float scale = 1.0f / std::sqrt(float(head_dim));
-  for (size_t t = 0; t < queries.tokens.size(); ++t) {
-    const float* heads = q + (size_t(queries.tokens[t]) * config_.n_kv_heads + head.index) * width;
-    vector_ops().scale(heads, scale, s.queries.data() + t * width, width);
-  }
-  std::fill_n(s.out.begin(), rows * head.value_stride, 0.0f);
-  std::fill_n(s.max.begin(), rows, -std::numeric_limits<float>::infinity());
-  std::fill_n(s.sum.begin(), rows, 0.0f);
+Attention::Chunks Attention::chunks(const QueryBlock& queries) const {
+  const uint32_t end = queries.first_position + uint32_t(queries.tokens.size());
+  return {window_begin(queries.first_position) / kChunk, (end + kChunk - 1) / kChunk};
 }
 
-void Attention::store_outputs(const Head& head, const QueryBlock& queries, float* out,
-                              const Scratch& s) const {
-  const size_t head_dim = config_.head_dim;
+void Attention::load(const Call& call, const QueryBlock& queries, uint32_t kv_head,
+                     AttentionRows& rows) const {
+  const size_t head_dim = config_.head_dim, width = group() * head_dim;
   for (size_t t = 0; t < queries.tokens.size(); ++t) {
-    float* heads = out + (size_t(queries.tokens[t]) * config_.n_kv_heads + head.index) * group() * head_dim;
+    const float* heads = call.q + (size_t(queries.tokens[t]) * config_.n_kv_heads + kv_head) * width;
+    for (size_t g = 0; g < group(); ++g)
+      rows.load(t * group() + g, heads + g * head_dim, call.cache.layout());
+  }
+}
+
+void Attention::store(const Call& call, const QueryBlock& queries, uint32_t kv_head,
+                      const AttentionResult& result) const {
+  const size_t head_dim = config_.head_dim, stride = call.cache.layout().value_stride;
+  for (size_t t = 0; t < queries.tokens.size(); ++t) {
+    float* heads =
+        call.out + (size_t(queries.tokens[t]) * config_.n_kv_heads + kv_head) * group() * head_dim;
     for (size_t g = 0; g < group(); ++g) {
       const size_t row = t * group() + g;
-      const float* sums = s.out.data() + row * head.value_stride;
-      vector_ops().scale(sums, 1.0f / s.sum[row], heads + g * head_dim, head_dim);
+      vector_ops().scale(&result.out[row * stride], 1.0f / result.sum[row], heads + g * head_dim, head_dim);
     }
   }
 }
 
-void Attention::attend(const Head& head, uint32_t first, uint32_t last, uint32_t block, uint32_t from,
-                       uint32_t to, Scratch& s) const {
-  const VectorOps& ops = vector_ops();
-  const size_t row = first * group(), rows = (last - first) * group();
-  // Whole panels are multiplied; the scores outside of [from, to) are not looked at.
-  const size_t first_panel = from / kKeyPanel, panels = (to + kKeyPanel - 1) / kKeyPanel - first_panel;
-  const size_t key_offset = first_panel * config_.head_dim * kKeyPanel;
-  const float* queries = s.queries.data() + row * config_.head_dim;
-  float* scores = s.scores.data() + row * kKeyBlock;
-  float* panel_scores = scores + first_panel * kKeyPanel - block;
-  if (head.type == KvType::f32) {
-    const float* keys = reinterpret_cast<const float*>(head.keys) + key_offset;
-    ops.attention_scores(queries, rows, keys, panels, config_.head_dim, panel_scores, kKeyBlock);
-  } else {
-    const half* keys = reinterpret_cast<const half*>(head.keys) + key_offset;
-    ops.attention_scores_half(queries, rows, keys, panels, config_.head_dim, panel_scores, kKeyBlock);
-  }
-
-  scores += from - block;
-  const size_t positions = to - from, value_offset = from * head.value_stride;
-  for (size_t r = 0; r < rows; ++r) {
-    s.rescale[row + r] =
-        ops.softmax_step(scores + r * kKeyBlock, positions, &s.max[row + r], &s.sum[row + r]);
-  }
-  float* out = s.out.data() + row * head.value_stride;
-  if (head.type == KvType::f32) {
-    const float* values = reinterpret_cast<const float*>(head.values) + value_offset;
-    ops.attention_values(scores, kKeyBlock, rows, values, positions, head.value_stride, &s.rescale[row], out);
-  } else {
-    const half* values = reinterpret_cast<const half*>(head.values) + value_offset;
-    ops.attention_values_half(scores, kKeyBlock, rows, values, positions, head.value_stride, &s.rescale[row],
-                              out);
-  }
-}
-
-void Attention::run_task(const Head& head, const QueryBlock& queries, const float* q, float* out,
-                         Scratch& s) const {
+void Attention::attend_chunk(const Call& call, const QueryBlock& queries, uint32_t kv_head, uint32_t chunk,
+                             AttentionRows& rows, AttentionResult& result) const {
+  const KvLayout& layout = call.cache.layout();
   const uint32_t tokens = uint32_t(queries.tokens.size());
-  const uint32_t end = queries.first_position + tokens;  // of what the last token sees
-  load_queries(head, queries, q, s);
-  for (uint32_t block = window_begin(queries.first_position) / kKeyBlock * kKeyBlock; block < end;
-       block += kKeyBlock) {
+  const uint32_t end = std::min((chunk + 1) * kChunk, queries.first_position + tokens);
+  const uint32_t begin = std::max(chunk * kChunk, window_begin(queries.first_position));
+  result.clear(tokens * group(), layout.value_stride);
+  for (uint32_t index = begin / kKvBlock; index * kKvBlock < end; ++index) {
+    const uint32_t block = index * kKvBlock;
+    const std::byte* data = call.cache.block(call.layer, queries.sequence, kv_head, index);
+    const auto attend = [&](uint32_t first, uint32_t last, uint32_t from, uint32_t to) {
+      rows.attend(layout, data, first * group(), (last - first) * group(), from - block, to - block, result);
+    };
     // Neighbours that see the whole block go together; those whose view begins or ends in it go one by
     // one, each with its own limits.
     const auto sees_all = [&](uint32_t token) {
       const uint32_t position = queries.first_position + token;
-      return position + 1 >= block + kKeyBlock && window_begin(position) <= block;
+      return position + 1 >= block + kKvBlock && window_begin(position) <= block;
     };
     for (uint32_t token = 0; token < tokens;) {
       const uint32_t first = token;
       while (token < tokens && sees_all(token)) ++token;
       if (token > first) {
-        attend(head, first, token, block, block, block + kKeyBlock, s);
+        attend(first, token, block, block + kKvBlock);
         continue;
       }
       const uint32_t position = queries.first_position + token++;
       const uint32_t from = std::max(block, window_begin(position));
-      const uint32_t to = std::min(block + kKeyBlock, position + 1);
-      if (from < to) attend(head, first, first + 1, block, from, to, s);
+      const uint32_t to = std::min(block + kKvBlock, position + 1);
+      if (from < to) attend(first, first + 1, from, to);
     }
   }
-  store_outputs(head, queries, out, s);
+}
+
+void Attention::prepare(const Call& call, size_t parts) {
+  const size_t rows = query_tokens() * group();
+  for (AttentionRows& r : rows_) r.resize(rows, call.cache.layout());
+  if (results_.size() < parts) results_.resize(parts);
+  for (size_t i = 0; i < parts; ++i) results_[i].resize(rows, call.cache.layout().value_stride);
+}
+
+void Attention::run_whole(const Call& call, ThreadPool& pool) {
+  const size_t count = call.blocks.size();
+  prepare(call, 2 * rows_.size());
+  // Blocks of one head follow each other, so that its keys stay in cache; late positions, which have the
+  // most keys, come first, so that no thread ends with a long task.
+  pool.parallel_for(count * config_.n_kv_heads, 1, [&](size_t begin, size_t end, int thread) {
+    AttentionRows& rows = rows_[size_t(thread)];
+    AttentionResult &result = results_[2 * size_t(thread)], &part = results_[2 * size_t(thread) + 1];
+    for (size_t task = begin; task < end; ++task) {
+      const uint32_t kv_head = uint32_t(task / count);
+      const QueryBlock& queries = call.blocks[count - 1 - task % count];
+      load(call, queries, kv_head, rows);
+      const Chunks range = chunks(queries);
+      attend_chunk(call, queries, kv_head, range.begin, rows, result);
+      for (uint32_t chunk = range.begin + 1; chunk < range.end; ++chunk) {
+        attend_chunk(call, queries, kv_head, chunk, rows, part);
+        result.merge(part, queries.tokens.size() * group(), call.cache.layout().value_stride);
+      }
+      store(call, queries, kv_head, result);
+    }
+  });
+}
+
+void Attention::run_chunks(const Call& call, ThreadPool& pool) {
+  struct Task {
+    uint32_t kv_head, chunk;
+    const QueryBlock* queries;
+    size_t group, first_part, parts;  ///< of the same queries and head
+  };
+  std::vector<Task> tasks;
+  size_t groups = 0;
+  for (uint32_t kv_head = 0; kv_head < config_.n_kv_heads; ++kv_head) {
+    for (size_t b = call.blocks.size(); b-- > 0; ++groups) {
+      const Chunks range = chunks(call.blocks[b]);
+      const size_t first = tasks.size();
+      for (uint32_t chunk = range.begin; chunk < range.end; ++chunk) {
+        tasks.push_back({kv_head, chunk, &call.blocks[b], groups, first, range.end - range.begin});
+      }
+    }
+  }
+  prepare(call, tasks.size());
+  if (pending_size_ < groups) {
+    pending_ = std::make_unique<std::atomic<uint32_t>[]>(groups);
+    pending_size_ = groups;
+  }
+  for (const Task& task : tasks) pending_[task.group].store(uint32_t(task.parts), std::memory_order_relaxed);
+  pool.parallel_for(tasks.size(), 1, [&](size_t begin, size_t end, int thread) {
+    AttentionRows& rows = rows_[size_t(thread)];
+    for (size_t i = begin; i < end; ++i) {
+      const Task& task = tasks[i];
+      load(call, *task.queries, task.kv_head, rows);
+      attend_chunk(call, *task.queries, task.kv_head, task.chunk, rows, results_[i]);
+      // Whoever computes the last chunk merges all of them.
+      if (pending_[task.group].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+      AttentionResult& result = results_[task.first_part];
+      for (size_t part = 1; part < task.parts; ++part) {
+        result.merge(results_[task.first_part + part], task.queries->tokens.size() * group(),
+                     call.cache.layout().value_stride);
+      }
+      store(call, *task.queries, task.kv_head, result);
+    }
+  });
 }
 
 void Attention::run(const KvCache& cache, uint32_t layer, std::span<const QueryBlock> blocks, const float* q,
                     float* out, ThreadPool& pool) {
-  scratch_.resize(size_t(pool.size()));
-  const size_t rows = query_tokens() * group();
-  for (Scratch& s : scratch_) {
-    s.queries.resize(rows * config_.head_dim);
-    s.scores.resize(rows * kKeyBlock);
-    s.out.resize(rows * cache.value_stride());
-    for (auto* per_row : {&s.max, &s.sum, &s.rescale}) per_row->resize(rows);
+  const Call call{cache, layer, blocks, q, out};
+  rows_.resize(size_t(pool.size()));
+  const size_t tasks = blocks.size() * config_.n_kv_heads;
+  if (pool.size() > 1 && tasks < kTasksPerThread * size_t(pool.size())) {
+    run_chunks(call, pool);
+  } else {
+    run_whole(call, pool);
   }
-  // Blocks of one head follow each other, so that its keys stay in cache; late positions, which have the
-  // most keys, come first, so that no thread ends with a long task.
-  pool.parallel_for(blocks.size() * config_.n_kv_heads, 1, [&](size_t begin, size_t end, int thread) {
-    for (size_t task = begin; task < end; ++task) {
-      const uint32_t kv_head = uint32_t(task / blocks.size());
-      const QueryBlock& queries = blocks[blocks.size() - 1 - task % blocks.size()];
-      const Head head{kv_head, cache.type(), cache.keys(layer, queries.sequence, kv_head),
-                      cache.values(layer, queries.sequence, kv_head), cache.value_stride()};
-      run_task(head, queries, q, out, scratch_[size_t(thread)]);
-    }
-  });
 }
 
 }  // namespace nibble

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "model/model_config.h"
+#include "runtime/attention_rows.h"
 #include "runtime/kv_cache.h"
 
 namespace nibble {
@@ -19,8 +22,9 @@ struct QueryBlock {
 
 /// Causal attention with grouped queries (Ainslie et al. 2023) over the cache, without materializing the
 /// scores (Dao et al. 2022): the keys are read in blocks, once for all queries of a task, with an online
-/// softmax. Blocks of keys begin at multiples of kKeyBlock positions and each query takes the same steps
-/// in the same order alone as in company, so that a token's result depends on nothing but its sequence.
+/// softmax. It begins anew at multiples of kChunk positions, and the results of chunks are merged in their
+/// order: so threads may share a long sequence out, and a token's result depends on nothing but its
+/// sequence, whoever computes it and in whatever company.
 class Attention {
  public:
   /// Keeps a reference to the config.
@@ -32,29 +36,36 @@ class Attention {
   void run(const KvCache& cache, uint32_t layer, std::span<const QueryBlock> blocks, const float* q,
            float* out, ThreadPool& pool);
 
-  static constexpr uint32_t kKeyBlock = 64;  ///< a multiple of kKeyPanel
+  /// Positions, a multiple of kKvBlock: enough work to hand to a thread and to make merging cheap.
+  static constexpr uint32_t kChunk = 512;
 
  private:
-  struct Scratch {
-    std::vector<float> queries;            // [rows, head_dim], scaled by 1 / sqrt(head_dim)
-    std::vector<float> scores;             // [rows, kKeyBlock]
-    std::vector<float> out;                // [rows, value_stride]
-    std::vector<float> max, sum, rescale;  // [rows]
-  };
-  struct Head;
+  struct Call;
 
-  void run_task(const Head& head, const QueryBlock& queries, const float* q, float* out, Scratch& s) const;
-  /// Queries [first, last) see the positions [from, to) of the block of keys that begins at `block`.
-  void attend(const Head& head, uint32_t first, uint32_t last, uint32_t block, uint32_t from, uint32_t to,
-              Scratch& s) const;
-  void load_queries(const Head& head, const QueryBlock& queries, const float* q, Scratch& s) const;
-  void store_outputs(const Head& head, const QueryBlock& queries, float* out, const Scratch& s) const;
+  /// Sizes the scratch memory; `parts` results of chunks are kept until they are merged.
+  void prepare(const Call& call, size_t parts);
+  void run_whole(const Call& call, ThreadPool& pool);
+  void run_chunks(const Call& call, ThreadPool& pool);
+  /// Queries of one key head over the positions of a chunk.
+  void attend_chunk(const Call& call, const QueryBlock& queries, uint32_t kv_head, uint32_t chunk,
+                    AttentionRows& rows, AttentionResult& result) const;
+  void load(const Call& call, const QueryBlock& queries, uint32_t kv_head, AttentionRows& rows) const;
+  void store(const Call& call, const QueryBlock& queries, uint32_t kv_head,
+             const AttentionResult& result) const;
   size_t group() const { return config_.n_heads / config_.n_kv_heads; }  ///< query heads of a key head
   /// The first position that the query at `position` sees.
   uint32_t window_begin(uint32_t position) const;
+  /// The chunks that some query sees.
+  struct Chunks {
+    uint32_t begin, end;
+  };
+  Chunks chunks(const QueryBlock& queries) const;
 
   const ModelConfig& config_;
-  std::vector<Scratch> scratch_;  // one per thread
+  std::vector<AttentionRows> rows_;       // one per thread
+  std::vector<AttentionResult> results_;  // two per thread, or one per chunk
+  std::unique_ptr<std::atomic<uint32_t>[]> pending_;
+  size_t pending_size_ = 0;
 };
 
 }  // namespace nibble

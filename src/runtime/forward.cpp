@@ -100,6 +100,7 @@ void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
 void Forward::run_slices(std::span<const BatchToken> batch, KvCache& cache,
                          const std::function<void(std::span<const BatchToken>)>& after_slice) {
   place(batch, cache);
+  for (uint32_t i = 0; i < cache.sequences(); ++i) cache.make_room(i, scratch_->lengths[i]);
   const std::span<const TokenPlace> places = scratch_->places;
   for (size_t first = 0; first < batch.size(); first += kMaxSlice) {
     const size_t tokens = std::min(kMaxSlice, batch.size() - first);

@@ -23,6 +23,10 @@ void add(float* x, const float* y, size_t n) {
   for (size_t i = 0; i < n; ++i) x[i] += y[i];
 }
 
+void add_scaled(float* x, const float* y, float factor, size_t n) {
+  for (size_t i = 0; i < n; ++i) x[i] += y[i] * factor;
+}
+
 void scale(const float* x, float factor, float* y, size_t n) {
   for (size_t i = 0; i < n; ++i) y[i] = x[i] * factor;
 }
@@ -108,6 +112,7 @@ const VectorOps kVectorOpsScalar = {
     .half_to_float = half_to_float_n,
     .float_to_half = float_to_half_n,
     .add = add,
+    .add_scaled = add_scaled,
     .scale = scale,
     .rms_norm = rms_norm,
     .silu_multiply = silu_multiply,
