@@ -1,52 +1,93 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
-#include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/function_ref.h"
+
 namespace nibble {
 
-/// A fixed set of threads that run one task together; the caller is thread 0.
+/// A fixed set of threads that work on one task together; the caller is thread 0.
+///
+/// While its threads are awake, handing out a task and joining takes well under two microseconds: the
+/// caller publishes the task with one atomic exchange, and the threads, which spin for some tens of
+/// microseconds between tasks, see it. After that they sleep (std::atomic::wait, a futex), so that an idle
+/// pool costs nothing and a shared machine is left to others; only then does the next task pay for a
+/// wake-up. The caller waits for its threads in the same way.
+///
+/// parallel_for never waits for a thread that has not begun: when all pieces are taken the task is closed,
+/// and a thread that slept, or to which the system gave no core, finds it so and waits for the next. The
+/// pool therefore keeps its speed where cores are fewer or busier than it believes.
+///
+/// Calls must not overlap, neither from inside a task nor from two threads: std::logic_error says so.
 class ThreadPool {
  public:
-  /// threads = 0 takes one per physical core.
+  /// threads = 0 takes one per physical core that the process may use. Threads beyond the cores could only
+  /// take turns with the others: they sleep until set_active asks for them.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
+  /// Threads of the pool, the caller included: every thread's index is below.
   int size() const { return int(workers_.size()) + 1; }
 
-  /// Calls task(thread) once on every thread and returns when all are done. An exception of a
-  /// thread is rethrown here. Not reentrant: a task must not call run on the same pool.
-  void run(const std::function<void(int thread)>& task);
+  /// Threads that take part in tasks, the first of the pool; the others sleep.
+  int active() const { return int(active_.load(std::memory_order_relaxed) & ~kAsleep); }
+  /// 1 to size(), between tasks.
+  void set_active(int threads);
 
-  /// Splits [0, count) into pieces of `grain` and calls body(begin, end) for each; threads take the
-  /// next piece when they are free. What a piece computes must not depend on the thread.
-  void parallel_for(size_t count, size_t grain, const std::function<void(size_t begin, size_t end)>& body);
+  /// Calls task(thread) once on every active thread, all at the same time, and returns when all are done.
+  /// The first exception is rethrown here after all threads have ended.
+  void run(FunctionRef<void(int thread)> task);
+
+  /// Splits [0, count) into pieces of `grain` and calls body(begin, end) for each; threads take the next
+  /// piece when they are free, and one may take all. What a piece computes must not depend on the thread.
+  /// An exception is rethrown here; pieces that nobody had begun are left out then.
+  void parallel_for(size_t count, size_t grain, FunctionRef<void(size_t begin, size_t end)> body);
   /// The same with the thread's index, for scratch memory of its own.
-  void parallel_for(size_t count, size_t grain,
-                    const std::function<void(size_t begin, size_t end, int thread)>& body);
+  void parallel_for(size_t count, size_t grain, FunctionRef<void(size_t begin, size_t end, int thread)> body);
 
  private:
-  void work(int thread);
-  void call(int thread);
+  using Word = std::atomic<uint32_t>;
+  /// In any word: somebody sleeps until it changes. In inside_: the task is over, nobody may begin.
+  static constexpr uint32_t kAsleep = uint32_t{1} << 31, kClosed = uint32_t{1} << 30;
+  /// Words that different threads write lie apart; processors fetch cache lines of 64 bytes in pairs.
+  static constexpr size_t kLine = 128;
 
-  std::vector<std::thread> workers_;
-  const std::function<void(int)>* task_ = nullptr;
-  std::atomic<uint64_t> generation_{0};
-  std::atomic<int> pending_{0};
-  std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
-  std::condition_variable wake_;
+  class Busy;
+  struct alignas(kLine) Slot {
+    uint32_t last_run = 0;
+  };
+
+  void work(int thread);
+  bool enter();
+  void share(FunctionRef<void(int)> task, bool everybody);
+  void attempt(FunctionRef<void(int)> task, int thread);
+  static void count_down(Word& word, uint32_t last);
+  template <typename Done>
+  uint32_t wait_until(Word& word, Done done) const;
+
+  const int cores_;
+  std::atomic<bool> busy_{false}, stopping_{false};
+  Word active_{1};
+
+  // Written before a task is opened, read by the threads inside it.
+  const FunctionRef<void(int)>* task_ = nullptr;
+  uint32_t run_ = 0;  ///< counts calls of run()
+
+  alignas(kLine) Word generation_{0};    ///< changes when a task is opened
+  alignas(kLine) Word inside_{kClosed};  ///< workers that have begun the task and not ended it
+  alignas(kLine) Word missing_{0};       ///< workers that have not yet done their part of run()
+  alignas(kLine) std::mutex error_mutex_;
   std::exception_ptr error_;
-  int spin_rounds_ = 0;
+  std::vector<Slot> slots_;
+  std::vector<std::thread> workers_;
 };
 
 }  // namespace nibble
