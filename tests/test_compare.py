@@ -152,6 +152,21 @@ def test_bench(nibble, models):
         assert speed["of_roof"] > 0
 
 
+def test_bench_profile(nibble, models):
+    arguments = ("bench", models[2], "--batch", "1,3", "--profile", *BENCH, "--quiet")
+    result = json.loads(nibble(*arguments, "--json").stdout)
+    for phase, batch, speed in (("prefill", 1, result["prefill"][0]), ("decode", 3, result["decode"][1])):
+        parts = [p for p in result["profile"] if (p["phase"], p["batch"]) == (phase, batch)]
+        assert {"embed", "norm", "qkv", "attention", "down", "logits"} <= {p["operation"] for p in parts}
+        assert sum(p["share"] for p in parts) == pytest.approx(1)
+        seconds = sum(p["seconds"] for p in parts)
+        runs = [batch * speed["tokens"] / rate for rate in speed["runs"]]
+        wall = sum(runs) / len(runs)
+        assert 0.5 * wall < seconds <= wall
+    assert "time of decode, batch 3" in nibble(*arguments).stdout
+    assert "profile" not in json.loads(nibble("bench", models[0], *BENCH, "--json").stdout)
+
+
 def test_lengths_nobody_asked_for_fit_the_context(nibble, models, questions):
     result = json.loads(nibble("bench", models[0], "--repeat", 1, "--json").stdout)
     assert (result["prefill"][0]["tokens"], result["decode"][0]["tokens"]) == (128, 64)

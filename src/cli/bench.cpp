@@ -50,6 +50,15 @@ void print_summary(const ordered_json& result, const ThreadPool& pool) {
         fmt::format("decode {}, batch {}", speed["tokens"].get<uint32_t>(), speed["batch"].get<uint32_t>()),
         speed);
   }
+  std::string heading;
+  for (const auto& part : result.value("profile", ordered_json::array())) {
+    const std::string phase =
+        fmt::format("{}, batch {}", part["phase"].get<std::string>(), part["batch"].get<uint32_t>());
+    if (phase != heading) fmt::print("  time of {}:\n", phase);
+    heading = phase;
+    fmt::print("    {:<18}{:>9.3f} s {:>5.1f}%\n", part["operation"].get<std::string>(),
+               part["seconds"].get<double>(), 100 * part["share"].get<double>());
+  }
 }
 
 void run_bench(BenchFlags& options) {
@@ -98,6 +107,7 @@ void add_bench(CLI::App& app) {
                    "Runs of each, after one that warms up; the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  command->add_flag("--profile", options->bench.profile, "Also tell where the time goes, by operation");
   options->json.add_to(*command);
 }
 

@@ -33,25 +33,26 @@ class Stopwatch {
 
 class Bench {
  public:
-  Bench(const std::shared_ptr<const Model>& model, ThreadPool& pool, Progress& progress)
-      : model_(*model), forward_(model, pool), progress_(progress) {}
+  Bench(const std::shared_ptr<const Model>& model, ThreadPool& pool, const BenchOptions& options,
+        Progress& progress)
+      : model_(*model), options_(options), forward_(model, pool), progress_(progress) {}
 
-  Speed prefill(uint32_t tokens, uint32_t repeat) {
+  Speed prefill() {
+    const uint32_t tokens = options_.prompt;
     KvCache cache(model_.config(), 1, tokens);
     std::vector<BatchToken> batch;
     for (uint32_t i = 0; i < tokens; ++i) batch.push_back({random_token(), 0, i + 1 == tokens});
-    Speed speed{tokens, 1, {}, 0};
-    return measure(speed, repeat, [&] {
+    return measure({tokens, 1, {}, 0, {}}, [&] {
       cache.truncate(0, 0);
       forward_.run(batch, cache);
       progress_.add(tokens, "prefill");
     });
   }
 
-  Speed decode(uint32_t tokens, uint32_t sequences, uint32_t repeat) {
+  Speed decode(uint32_t sequences) {
+    const uint32_t tokens = options_.generate;
     KvCache cache(model_.config(), sequences, tokens);
-    Speed speed{tokens, sequences, {}, 0};
-    return measure(speed, repeat, [&] {
+    return measure({tokens, sequences, {}, 0, {}}, [&] {
       for (uint32_t s = 0; s < sequences; ++s) cache.truncate(s, 0);
       std::vector<BatchToken> batch(sequences);
       for (uint32_t t = 0; t < tokens; ++t) {
@@ -65,12 +66,15 @@ class Bench {
  private:
   /// Runs once to warm up (pages, caches, clocks), then `repeat` times.
   template <typename Run>
-  Speed measure(Speed speed, uint32_t repeat, Run run) {
+  Speed measure(Speed speed, Run run) {
     run();
     double wall = 0, cpu = 0;
-    for (uint32_t i = 0; i < repeat; ++i) {
+    for (uint32_t i = 0; i < options_.repeat; ++i) {
       Stopwatch watch;
-      run();
+      {
+        const ProfileScope profile(options_.profile ? &speed.profile : nullptr);
+        run();
+      }
       watch.stop();
       speed.tokens_per_s.push_back(double(speed.tokens) * speed.batch / watch.wall_s);
       wall += watch.wall_s;
@@ -84,6 +88,7 @@ class Bench {
   int32_t random_token() { return int32_t(splitmix64(random_) % model_.config().vocab); }
 
   const Model& model_;
+  const BenchOptions& options_;
   Forward forward_;
   Progress& progress_;
   uint64_t random_ = 0;
@@ -108,13 +113,11 @@ BenchResult run_bench(const std::shared_ptr<const Model>& model, ThreadPool& poo
   uint64_t total = options.prompt;
   for (const uint32_t batch : options.batches) total += uint64_t(batch) * options.generate;
   Progress progress("bench", total * (options.repeat + 1), "tokens");
-  Bench bench(model, pool, progress);
+  Bench bench(model, pool, options, progress);
   BenchResult result;
-  if (options.prompt > 0) result.prefill.push_back(bench.prefill(options.prompt, options.repeat));
+  if (options.prompt > 0) result.prefill.push_back(bench.prefill());
   if (options.generate == 0) return result;
-  for (const uint32_t batch : options.batches) {
-    result.decode.push_back(bench.decode(options.generate, batch, options.repeat));
-  }
+  for (const uint32_t batch : options.batches) result.decode.push_back(bench.decode(batch));
   return result;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/profile.h"
 #include "base/thread_pool.h"
 #include "runtime/model.h"
 
@@ -15,6 +16,7 @@ struct BenchOptions {
   uint32_t generate = 64;               ///< tokens decoded after an empty context; 0: none
   std::vector<uint32_t> batches = {1};  ///< sequences that decode together
   uint32_t repeat = 3;
+  bool profile = false;  ///< find out where the time goes
 
   /// Lowers lengths that nobody asked for to what the context allows.
   void fit_defaults(uint32_t context, bool prompt_given, bool generate_given) {
@@ -29,6 +31,7 @@ struct Speed {
   uint32_t batch = 1;
   std::vector<double> tokens_per_s;  ///< of each run, ascending
   double cpu_percent = 0;            ///< processor time over wall time; 100 is one core at work
+  Profile profile;                   ///< of all runs together; zero without BenchOptions::profile
   double median() const;
 };
 

@@ -1,5 +1,7 @@
 #include "evaluate/results_json.h"
 
+#include <algorithm>
+
 namespace nibble {
 
 namespace {
@@ -28,6 +30,26 @@ ordered_json speed_json(const Speed& speed, double roofline_s, bool decode) {
   json["runs"] = speed.tokens_per_s;
   json["cpu_percent"] = speed.cpu_percent;
   return json;
+}
+
+/// Appends the operations of one measurement, the longest first; seconds are of one run.
+void add_profile(ordered_json& json, const Speed& speed, const std::string& phase) {
+  double total = 0;
+  std::vector<Operation> operations;
+  for (size_t i = 0; i < kOperations; ++i) {
+    total += speed.profile.seconds[i];
+    if (speed.profile.seconds[i] > 0) operations.push_back(Operation(i));
+  }
+  const auto seconds = [&](Operation o) { return speed.profile.seconds[size_t(o)]; };
+  std::stable_sort(operations.begin(), operations.end(),
+                   [&](Operation a, Operation b) { return seconds(a) > seconds(b); });
+  for (const Operation o : operations) {
+    json.push_back({{"operation", operation_name(o)},
+                    {"phase", phase},
+                    {"batch", speed.batch},
+                    {"seconds", seconds(o) / double(speed.tokens_per_s.size())},
+                    {"share", seconds(o) / total}});
+  }
 }
 
 }  // namespace
@@ -103,6 +125,10 @@ ordered_json to_json(const BenchResult& result, const WeightTraffic& traffic, co
         roofs ? roofline_seconds(*roofs, traffic, speed.batch, speed.batch) / speed.batch : 0;
     json["decode"].push_back(speed_json(speed, least, true));
   }
+  ordered_json profile = ordered_json::array();
+  for (const Speed& speed : result.prefill) add_profile(profile, speed, "prefill");
+  for (const Speed& speed : result.decode) add_profile(profile, speed, "decode");
+  if (!profile.empty()) json["profile"] = profile;
   return json;
 }
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/profile.h"
 #include "kernels/linear.h"
 #include "kernels/registry.h"
 
@@ -53,6 +54,7 @@ void Activations::widen(ThreadPool& pool) {
 ActivationArgs Activations::form(ActivationForm form, ThreadPool& pool) {
   ActivationArgs args{tokens_, cols_, padded_cols_, x_, nullptr, nullptr, nullptr, nullptr, nullptr};
   if (form == ActivationForm::f32) return args;
+  const OperationTimer timer(Operation::quantize);
   if (!quantized_) quantize(pool);
   if (form == ActivationForm::int16 && !widened_) widen(pool);
   args.q = q_.data();

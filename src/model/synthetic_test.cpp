@@ -81,6 +81,7 @@ TEST(Synthetic, EveryShapeIsAModel) {
     config.ffn = 64;
     config.vocab = 64;
     const auto checkpoint = Checkpoint::open(write(directory / "m.gguf", config, DType::F16, 1, 1));
+    EXPECT_EQ(checkpoint->gguf()->metadata().get_string("tokenizer.ggml.model"), "none") << name;
     EXPECT_EQ(checkpoint->config().n_heads, config.n_heads) << name;
     EXPECT_EQ(checkpoint->config().tied_embeddings, config.tied_embeddings) << name;
     EXPECT_EQ(checkpoint->config().rope.freq_factors, config.rope.freq_factors) << name;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/profile.h"
 #include "runtime/attention.h"
 #include "runtime/layer.h"
 #include "runtime/rope.h"
@@ -114,6 +115,7 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
                         KvCache& cache) {
   const ModelConfig& config = model_->config();
   Scratch& s = *scratch_;
+  OperationTimer timer(Operation::embed);
   s.slice.set(places, s.rope, s.attention.query_tokens(), pool_);
   s.buffers.resize(config, batch.size());
   pool_.parallel_for(batch.size(), rows_per_task(config.hidden), [&](size_t begin, size_t end) {
@@ -128,6 +130,7 @@ size_t Forward::normalize_wanted(std::span<const BatchToken> batch) {
   const ModelConfig& config = model_->config();
   Scratch& s = *scratch_;
   const size_t hidden = config.hidden;
+  const OperationTimer timer(Operation::norm);
   s.last.clear();
   for (size_t t = 0; t < batch.size(); ++t) {
     const float* x = &s.buffers.x[t * hidden];
@@ -141,6 +144,7 @@ size_t Forward::normalize_wanted(std::span<const BatchToken> batch) {
 void Forward::compute_logits(size_t first, size_t rows, float* out) {
   if (rows == 0) return;
   const ModelConfig& config = model_->config();
+  const OperationTimer timer(Operation::logits);
   Activations& input = scratch_->buffers.activations;
   input.set(scratch_->last.data() + first * config.hidden, rows, config.hidden);
   model_->output().multiply(input, out, config.vocab, pool_);

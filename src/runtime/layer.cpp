@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/profile.h"
 #include "kernels/vector_ops.h"
 
 namespace nibble {
@@ -92,25 +93,36 @@ void run_layer(const Model& model, uint32_t layer, const Slice& slice, const Rop
   Activations& input = b.activations;
 
   // Attention: x += W_o attention(rope(W_q n), rope(W_k n), W_v n), n = norm(x).
+  OperationTimer timer(Operation::norm);
   normalize(b.x.data(), w.attention_norm, config.norm_eps, tokens, b.normed.data(), pool);
   input.set(b.normed.data(), tokens, hidden);
+  timer.next(Operation::qkv);
   w.q.multiply(input, b.q.data(), q_width, pool);
   w.k.multiply(input, b.k.data(), kv_width, pool);
   w.v.multiply(input, b.v.data(), kv_width, pool);
+  timer.next(Operation::rope_cache);
   place_in_sequence(config, w, layer, slice, rope, cache, b, pool);
+  timer.next(Operation::attention);
   attention.run(cache, layer, slice.blocks(), b.q.data(), b.attended.data(), pool);
   input.set(b.attended.data(), tokens, q_width);
+  timer.next(Operation::attention_output);
   w.attention_output.multiply(input, b.delta.data(), hidden, pool);
+  timer.next(Operation::residual);
   add_residual(b, w.output_bias, tokens, hidden, pool);
 
   // Feed-forward: x += W_down (silu(W_gate n) * W_up n), n = norm(x).
+  timer.next(Operation::norm);
   normalize(b.x.data(), w.ffn_norm, config.norm_eps, tokens, b.normed.data(), pool);
   input.set(b.normed.data(), tokens, hidden);
+  timer.next(Operation::gate_up);
   w.gate.multiply(input, b.gate.data(), ffn, pool);
   w.up.multiply(input, b.up.data(), ffn, pool);
+  timer.next(Operation::silu);
   swiglu(b, tokens * ffn, pool);
   input.set(b.gate.data(), tokens, ffn);
+  timer.next(Operation::down);
   w.down.multiply(input, b.delta.data(), hidden, pool);
+  timer.next(Operation::residual);
   add_residual(b, {}, tokens, hidden, pool);
 }
 
