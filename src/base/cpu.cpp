@@ -1,14 +1,15 @@
 #include "base/cpu.h"
 
 #include <cpuid.h>
-#include <hwloc.h>
-
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
+#include "base/cpu_quota.h"
 #include "base/error.h"
+#include "base/topology.h"
 
 namespace nibble {
 
@@ -82,24 +83,22 @@ size_t cache_bytes(hwloc_topology_t topology, hwloc_obj_type_t type) {
 }
 
 CpuInfo detect() {
-  CpuInfo info{detect_model(), 1, 1, 0, 0, 0, detect_isas()};
-  hwloc_topology_t topology;
-  if (hwloc_topology_init(&topology) != 0) return info;
-  if (hwloc_topology_load(topology) == 0) {
-    // Only what this process may run on counts: containers and taskset restrict it.
-    hwloc_bitmap_t allowed = hwloc_bitmap_alloc();
-    if (hwloc_get_cpubind(topology, allowed, HWLOC_CPUBIND_PROCESS) == 0 && !hwloc_bitmap_iszero(allowed)) {
-      hwloc_topology_restrict(topology, allowed, 0);
-    }
-    hwloc_bitmap_free(allowed);
-    info.logical_cores = std::max(1, hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU));
-    info.physical_cores = std::max(1, hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_CORE));
-    info.l1d_bytes = cache_bytes(topology, HWLOC_OBJ_L1CACHE);
-    info.l2_bytes = cache_bytes(topology, HWLOC_OBJ_L2CACHE);
-    info.l3_bytes = cache_bytes(topology, HWLOC_OBJ_L3CACHE);
-  }
-  hwloc_topology_destroy(topology);
+  CpuInfo info{detect_model(), 1, 1, cpu_quota(), 0, 0, 0, detect_isas()};
+  const hwloc_topology_t topology = machine_topology();
+  if (topology == nullptr) return info;
+  info.logical_cores = std::max(1, hwloc_get_nbobjs_by_type(topology, HWLOC_OBJ_PU));
+  info.physical_cores = std::max(1, int(machine_cores().cores.size()));
+  info.l1d_bytes = cache_bytes(topology, HWLOC_OBJ_L1CACHE);
+  info.l2_bytes = cache_bytes(topology, HWLOC_OBJ_L2CACHE);
+  info.l3_bytes = cache_bytes(topology, HWLOC_OBJ_L3CACHE);
   return info;
+}
+
+/// Rounded up, as Go and Java do: with a quota of 1.5, two threads that pause a quarter of the time do more
+/// than one.
+int within_quota(int cores) {
+  const double quota = cpu_info().quota;
+  return quota > 0 && quota < cores ? int(std::ceil(quota)) : cores;
 }
 
 }  // namespace
@@ -111,6 +110,14 @@ std::string_view isa_name(Isa isa) {
 const CpuInfo& cpu_info() {
   static const CpuInfo info = detect();
   return info;
+}
+
+int default_threads() {
+  return within_quota(cpu_info().physical_cores);
+}
+
+int concurrent_threads() {
+  return within_quota(cpu_info().logical_cores);
 }
 
 bool cpu_supports(Isa isa) {

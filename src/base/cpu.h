@@ -22,6 +22,7 @@ struct CpuInfo {
   std::string model;      ///< as the processor names itself
   int logical_cores;      ///< this process may run on
   int physical_cores;     ///< of those, distinct cores
+  double quota;           ///< cores' worth of time that control groups grant; 0: no limit
   size_t l1d_bytes;       ///< of one core; 0 when unknown
   size_t l2_bytes;        ///< of one core; 0 when unknown
   size_t l3_bytes;        ///< shared; 0 when unknown
@@ -30,6 +31,13 @@ struct CpuInfo {
 
 /// What this machine is. Read once.
 const CpuInfo& cpu_info();
+
+/// Threads to use when nobody asked for a number: one per physical core, two on a core having one set of
+/// multipliers between them, and no more than the quota keeps busy.
+int default_threads();
+
+/// Threads that can make progress at the same time.
+int concurrent_threads();
 
 /// True when this machine runs kernels of that instruction set.
 bool cpu_supports(Isa isa);

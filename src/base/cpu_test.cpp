@@ -13,6 +13,10 @@ namespace {
 TEST(Cpu, KnowsItsCores) {
   EXPECT_GE(cpu_info().logical_cores, cpu_info().physical_cores);
   EXPECT_GE(cpu_info().physical_cores, 1);
+  EXPECT_GE(default_threads(), 1);
+  EXPECT_LE(default_threads(), cpu_info().physical_cores);
+  EXPECT_LE(default_threads(), concurrent_threads());
+  EXPECT_LE(concurrent_threads(), cpu_info().logical_cores);
   EXPECT_TRUE(cpu_supports(Isa::scalar));
   EXPECT_FALSE(cpu_info().model.empty());
 }

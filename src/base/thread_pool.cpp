@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/cpu.h"
+#include "base/topology.h"
 
 namespace nibble {
 
@@ -52,12 +53,21 @@ class ThreadPool::Busy {
   ThreadPool& pool_;
 };
 
-ThreadPool::ThreadPool(int threads) : cores_(cpu_info().logical_cores) {
-  if (threads <= 0) threads = cpu_info().physical_cores;
+ThreadPool::ThreadPool(int threads, Affinity affinity) : cores_(concurrent_threads()) {
+  if (threads <= 0) threads = default_threads();
   active_ = uint32_t(std::min(threads, cores_));
   slots_.resize(size_t(threads));
+  binding_ = plan_binding(machine_cores(), threads, affinity);
   workers_.reserve(size_t(threads - 1));
-  for (int thread = 1; thread < threads; ++thread) workers_.emplace_back([this, thread] { work(thread); });
+  for (int thread = 1; thread < threads; ++thread) {
+    workers_.emplace_back([this, thread] {
+      if (!binding_.empty()) bind_this_thread(binding_[size_t(thread)]);
+      work(thread);
+    });
+  }
+  if (binding_.empty()) return;
+  caller_cpus_ = this_thread_binding();
+  bind_this_thread(binding_[0]);
 }
 
 ThreadPool::~ThreadPool() {
@@ -67,6 +77,7 @@ ThreadPool::~ThreadPool() {
   generation_.fetch_add(1);
   generation_.notify_all();
   for (std::thread& worker : workers_) worker.join();
+  bind_this_thread(caller_cpus_);
 }
 
 void ThreadPool::set_active(int threads) {

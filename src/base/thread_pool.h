@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/affinity.h"
 #include "base/function_ref.h"
 
 namespace nibble {
@@ -27,9 +28,10 @@ namespace nibble {
 /// Calls must not overlap, neither from inside a task nor from two threads: std::logic_error says so.
 class ThreadPool {
  public:
-  /// threads = 0 takes one per physical core that the process may use. Threads beyond the cores could only
-  /// take turns with the others: they sleep until set_active asks for them.
-  explicit ThreadPool(int threads = 0);
+  /// threads = 0 takes default_threads(). Threads beyond concurrent_threads() could only take turns with
+  /// the others: they sleep until set_active asks for them. With Affinity::cores the thread that makes the
+  /// pool is bound as thread 0 for as long as the pool exists.
+  explicit ThreadPool(int threads = 0, Affinity affinity = Affinity::none);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -86,6 +88,8 @@ class ThreadPool {
   alignas(kLine) Word missing_{0};       ///< workers that have not yet done their part of run()
   alignas(kLine) std::mutex error_mutex_;
   std::exception_ptr error_;
+  std::vector<std::vector<unsigned>> binding_;  ///< processors of each thread; empty: not bound
+  std::vector<unsigned> caller_cpus_;           ///< those of the caller before
   std::vector<Slot> slots_;
   std::vector<std::thread> workers_;
 };

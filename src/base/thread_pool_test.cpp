@@ -180,7 +180,7 @@ TEST(ThreadPool, OnlyActiveThreadsTakePart) {
 }
 
 TEST(ThreadPool, ThreadsBeyondTheCoresSleepUntilAsked) {
-  const int cores = cpu_info().logical_cores;
+  const int cores = concurrent_threads();
   ThreadPool pool(cores + 3);
   EXPECT_EQ(pool.size(), cores + 3);
   EXPECT_EQ(pool.active(), cores);

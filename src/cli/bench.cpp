@@ -65,7 +65,7 @@ void run_bench(BenchFlags& options) {
   options.json.check({options.model});
   Progress::set_quiet(options.common.quiet);
   const auto start = std::chrono::steady_clock::now();
-  ThreadPool pool(options.common.threads);
+  ThreadPool pool(options.common.threads, options.common.affinity);
   const auto model = Model::load(Checkpoint::open(options.model), pool);
   const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   options.bench.fit_defaults(model->config().context_length, options.prompt->count() > 0,

@@ -141,6 +141,7 @@ void run_chat(ChatFlags& options) {
   check_decoding_options(*options.command, options.decoding);
   Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
+  options.decoding.engine.affinity = options.common.affinity;
   auto engine = Engine::load(options.model, options.decoding.engine);
   engine->tokenizer();  // a checkpoint without one fails here, before the user types
   catch_interrupts();

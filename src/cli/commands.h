@@ -3,11 +3,14 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "base/affinity.h"
+
 namespace nibble {
 
 /// What every command takes.
 struct CommonOptions {
-  int threads = 0;     ///< 0: one per physical core
+  int threads = 0;  ///< 0: one per physical core
+  Affinity affinity = Affinity::none;
   bool quiet = false;  ///< no progress
 };
 
@@ -19,6 +22,15 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
   CLI::App* command = app.add_subcommand(name, description);
   command->add_option("--threads", common.threads, "Threads to use; default: one per physical core")
       ->check(CLI::Range(1, 1024));
+  command
+      ->add_option_function<std::string>(
+          "--affinity",
+          [&common](const std::string& name) {
+            common.affinity = name == "cores" ? Affinity::cores : Affinity::none;
+          },
+          "cores: bind each thread to a core of its own, if all cores are used; default: none, the system "
+          "places them")
+      ->check(CLI::IsMember({"none", "cores"}));
   command->add_flag("--quiet", common.quiet, "Print no progress");
   command->callback(action);
   return command;

@@ -55,6 +55,7 @@ std::string command_line(const CompareFlags& options) {
   line += fmt::format(" --prompt {} --generate {} --repeat {}", job.bench.prompt, job.bench.generate,
                       job.bench.repeat);
   if (options.common.threads > 0) line += fmt::format(" --threads {}", options.common.threads);
+  if (options.common.affinity == Affinity::cores) line += " --affinity cores";
   if (!options.report.empty()) line += " --report " + shell_word(options.report);
   return line;
 }
@@ -95,7 +96,7 @@ RunInfo run_info(const CompareFlags& options, const ArcData& data) {
   run.isa = isa_name(selected_isa());
   run.command = command_line(options);
   run.note = options.note;
-  run.threads = options.common.threads > 0 ? options.common.threads : cpu_info().physical_cores;
+  run.threads = options.common.threads > 0 ? options.common.threads : default_threads();
   run.physical_cores = cpu_info().physical_cores;
   run.prompt = job.bench.prompt;
   run.generate = job.bench.generate;
@@ -118,6 +119,7 @@ void run_compare(CompareFlags& options) {
   const ArcData data = check(options);
   comparison.run = run_info(options, data);
   options.job.threads = options.common.threads;
+  options.job.affinity = options.common.affinity;
   options.job.quiet = options.common.quiet;
   catch_interrupts();
   size_t failed = 0;

@@ -64,7 +64,7 @@ ordered_json ask(const CompareJob& job, Engine& engine) {
 
 ordered_json measure(const CompareJob& job) {
   const auto start = std::chrono::steady_clock::now();
-  const auto engine = Engine::load(job.model, {.threads = job.threads});
+  const auto engine = Engine::load(job.model, {.threads = job.threads, .affinity = job.affinity});
   const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ordered_json report = {{"model", job.model}};
   report.update(describe(engine->model().checkpoint()));
@@ -131,6 +131,7 @@ std::vector<std::string> arguments_of(const CompareJob& job, const fs::path& res
                                         "--generate",  std::to_string(job.bench.generate),
                                         "--repeat",    std::to_string(job.bench.repeat)};
   if (job.threads > 0) arguments.insert(arguments.end(), {"--threads", std::to_string(job.threads)});
+  if (job.affinity == Affinity::cores) arguments.emplace_back("--bind");
   if (job.quiet) arguments.emplace_back("--quiet");
   if (!job.arc.empty()) arguments.insert(arguments.end(), {"--arc", job.arc});
   arguments.insert(arguments.end(), {"--", job.model});
@@ -182,6 +183,7 @@ void add_compare_worker(CLI::App& app) {
   command->add_option("--generate", job.bench.generate);
   command->add_option("--repeat", job.bench.repeat);
   command->add_option("--threads", job.threads);
+  command->add_flag_callback("--bind", [&job] { job.affinity = Affinity::cores; });
   command->add_flag("--quiet", job.quiet);
 }
 

@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "base/affinity.h"
 #include "evaluate/arc.h"
 #include "evaluate/bench.h"
 
@@ -16,6 +17,7 @@ struct CompareJob {
   std::string arc_style = "continuation";
   BenchOptions bench;
   int threads = 0;
+  Affinity affinity = Affinity::none;
   bool quiet = false;
 };
 

@@ -46,7 +46,9 @@ std::optional<ArcData> arc_data(const EvalFlags& options) {
 }
 
 std::unique_ptr<Engine> load(const std::string& model, const EvalFlags& options) {
-  return Engine::load(model, {.threads = options.common.threads, .kv_type = options.kv_type});
+  return Engine::load(
+      model,
+      {.threads = options.common.threads, .affinity = options.common.affinity, .kv_type = options.kv_type});
 }
 
 std::string percent(const Estimate& e) {

@@ -95,6 +95,7 @@ void run_generate(GenerateFlags& options) {
   const Prompt text = read_prompt(options);
   Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
+  options.decoding.engine.affinity = options.common.affinity;
   auto engine = Engine::load(options.model, options.decoding.engine);
   const std::vector<int32_t> prompt = encode(text, options.chat, *engine);
   catch_interrupts();

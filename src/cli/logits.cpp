@@ -45,7 +45,7 @@ void run_logits(const LogitsFlags& options) {
   const auto checkpoint = Checkpoint::open(options.model);
   const std::vector<int32_t> ids = token_ids(options, *checkpoint);
 
-  ThreadPool pool(options.common.threads);
+  ThreadPool pool(options.common.threads, options.common.affinity);
   Forward forward(Model::load(checkpoint, pool), pool);
   const ModelConfig& config = checkpoint->config();
   const uint32_t capacity = options.context != 0 ? options.context : uint32_t(ids.size());

@@ -102,7 +102,7 @@ void run_quantize(const QuantizeFlags& options) {
   check_output_path("-o", options.output, {options.model});
   Progress::set_quiet(options.common.quiet);
   const Recipe recipe = recipe_of(options);
-  ThreadPool pool(options.common.threads);
+  ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
   const QuantizeSummary summary =
       quantize_model(*checkpoint, recipe, metadata_of(*checkpoint), options.output, pool);

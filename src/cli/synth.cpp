@@ -40,7 +40,7 @@ void run_synth(const SynthFlags& options) {
   recipe.pure = options.pure;
   ModelConfig config = synthetic_shape(options.shape);
   if (options.layers > 0) config.n_layers = options.layers;
-  ThreadPool pool(options.common.threads);
+  ThreadPool pool(options.common.threads, options.common.affinity);
   const auto type_of = [&](const TensorView& tensor) { return recipe_choice(recipe, config, tensor).dtype; };
   write_synthetic(options.output, config, type_of, options.seed, metadata_of(recipe), pool);
   const uint64_t bytes = std::filesystem::file_size(options.output);

@@ -32,7 +32,7 @@ std::string token_text(const Vocabulary& vocabulary, std::optional<int32_t> id) 
 Engine::Impl::Impl(std::shared_ptr<const Checkpoint> checkpoint, const EngineOptions& options)
     : kv_type(options.kv_type),
       context(choose_context(*checkpoint, options.context)),
-      pool(options.threads),
+      pool(options.threads, options.affinity),
       model(Model::load(checkpoint, pool)),
       forward(model, pool) {
   if (has_vocabulary(*checkpoint)) tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));

@@ -17,7 +17,8 @@
 namespace nibble {
 
 struct EngineOptions {
-  int threads = 0;       ///< 0: one per physical core
+  int threads = 0;  ///< 0: one per physical core
+  Affinity affinity = Affinity::none;
   uint32_t context = 0;  ///< 0: the model's own, at most 4096 unless asked for more
   KvType kv_type = KvType::f16;
 };

@@ -7,10 +7,13 @@
 #include <memory>
 #include <new>
 
+#include "base/numa.h"
+
 namespace nibble {
 
 /// Uninitialized bytes that begin on a cache line. Large buffers ask for huge pages: fewer page faults when
-/// they are filled and fewer misses of the address cache when they are streamed.
+/// they are filled and fewer misses of the address cache when they are streamed. Those of machines with
+/// several memory nodes are spread over all.
 class AlignedBuffer {
  public:
   static constexpr size_t kAlign = 64;
@@ -23,7 +26,9 @@ class AlignedBuffer {
     if (!bytes_) throw std::bad_alloc();
     // Advice only: where it is not taken, ordinary pages serve. The last, partly used huge page is left out,
     // so that the resident size stays near what was asked for.
-    if (size >= kLarge) madvise(bytes_.get(), size / kHugePage * kHugePage, MADV_HUGEPAGE);
+    if (size < kLarge) return;
+    madvise(bytes_.get(), size / kHugePage * kHugePage, MADV_HUGEPAGE);
+    interleave_pages(bytes_.get(), size);
   }
 
   std::byte* data() { return bytes_.get(); }
