@@ -167,6 +167,15 @@ def test_bench_profile(nibble, models):
     assert "profile" not in json.loads(nibble("bench", models[0], *BENCH, "--json").stdout)
 
 
+def test_bench_at_a_depth(nibble, models):
+    result = json.loads(nibble("bench", models[0], "--depth", 100, "--batch", "1,2", *BENCH, "--json").stdout)
+    assert [(d["depth"], d["batch"], d["tokens"]) for d in result["decode"]] == [(100, 1, 8), (100, 2, 8)]
+    assert "decode 8, batch 1, after 100" in nibble("bench", models[0], "--depth", 100, *BENCH).stdout
+    assert "decode 8" in nibble("bench", models[0], "--depth", 100, "--kv-type", "f32", *BENCH).stdout
+    result = nibble("bench", models[0], "--depth", 121, *BENCH, check=False)
+    assert result.returncode == 1 and "--depth" in result.stderr
+
+
 def test_lengths_nobody_asked_for_fit_the_context(nibble, models, questions):
     result = json.loads(nibble("bench", models[0], "--repeat", 1, "--json").stdout)
     assert (result["prefill"][0]["tokens"], result["decode"][0]["tokens"]) == (128, 64)

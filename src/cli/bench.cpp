@@ -12,6 +12,7 @@
 #include "base/progress.h"
 #include "cli/commands.h"
 #include "cli/json_output.h"
+#include "cli/kv_type_option.h"
 #include "cli/terminal.h"
 #include "evaluate/results_json.h"
 
@@ -46,8 +47,10 @@ void print_summary(const ordered_json& result, const ThreadPool& pool) {
     print_speed(fmt::format("prefill {}", speed["tokens"].get<uint32_t>()), speed);
   }
   for (const auto& speed : result["decode"]) {
+    const auto depth = speed["depth"].get<uint32_t>();
     print_speed(
-        fmt::format("decode {}, batch {}", speed["tokens"].get<uint32_t>(), speed["batch"].get<uint32_t>()),
+        fmt::format("decode {}, batch {}", speed["tokens"].get<uint32_t>(), speed["batch"].get<uint32_t>()) +
+            (depth > 0 ? fmt::format(", after {}", depth) : ""),
         speed);
   }
   std::string heading;
@@ -103,11 +106,16 @@ void add_bench(CLI::App& app) {
       ->check(CLI::Range(1, 1024))
       ->capture_default_str();
   command
+      ->add_option("--depth", options->bench.depth,
+                   "Tokens that each sequence holds already when it decodes, filled with random values")
+      ->capture_default_str();
+  command
       ->add_option("--repeat", options->bench.repeat,
                    "Runs of each, after one that warms up; the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   command->add_flag("--profile", options->bench.profile, "Also tell where the time goes, by operation");
+  add_kv_type_option(*command, options->bench.kv_type);
   options->json.add_to(*command);
 }
 

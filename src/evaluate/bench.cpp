@@ -39,10 +39,10 @@ class Bench {
 
   Speed prefill() {
     const uint32_t tokens = options_.prompt;
-    KvCache cache(model_.config(), 1, tokens);
+    KvCache cache(model_.config(), 1, tokens, options_.kv_type);
     std::vector<BatchToken> batch;
     for (uint32_t i = 0; i < tokens; ++i) batch.push_back({random_token(), 0, i + 1 == tokens});
-    return measure({tokens, 1, {}, 0, {}}, [&] {
+    return measure({tokens, 1, 0, {}, 0, {}}, [&] {
       cache.truncate(0, 0);
       forward_.run(batch, cache);
       progress_.add(tokens, "prefill");
@@ -51,9 +51,10 @@ class Bench {
 
   Speed decode(uint32_t sequences) {
     const uint32_t tokens = options_.generate;
-    KvCache cache(model_.config(), sequences, tokens);
-    return measure({tokens, sequences, {}, 0, {}}, [&] {
-      for (uint32_t s = 0; s < sequences; ++s) cache.truncate(s, 0);
+    KvCache cache(model_.config(), sequences, options_.depth + tokens, options_.kv_type);
+    for (uint32_t s = 0; s < sequences; ++s) fill(cache, s);
+    return measure({tokens, sequences, options_.depth, {}, 0, {}}, [&] {
+      for (uint32_t s = 0; s < sequences; ++s) cache.truncate(s, options_.depth);
       std::vector<BatchToken> batch(sequences);
       for (uint32_t t = 0; t < tokens; ++t) {
         for (uint32_t s = 0; s < sequences; ++s) batch[s] = {random_token(), s, true};
@@ -85,6 +86,22 @@ class Bench {
     return speed;
   }
 
+  /// Puts `depth` tokens of random keys and values into the cache: what they are does not change the time
+  /// that reading them takes, and computing them would take long.
+  void fill(KvCache& cache, uint32_t sequence) {
+    const ModelConfig& config = model_.config();
+    std::vector<float> values(2 * size_t(config.n_kv_heads) *
+                              config.head_dim);  // [key and value, heads, dim]
+    for (float& v : values) v = float(splitmix64(random_) >> 40) / float(1 << 23) - 1.0f;
+    cache.make_room(sequence, options_.depth);
+    for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+      for (uint32_t t = 0; t < options_.depth; ++t) {
+        cache.append(layer, sequence, t, values.data(), values.data() + values.size() / 2);
+      }
+    }
+    cache.set_length(sequence, options_.depth);
+  }
+
   int32_t random_token() { return int32_t(splitmix64(random_) % model_.config().vocab); }
 
   const Model& model_;
@@ -94,7 +111,7 @@ class Bench {
   uint64_t random_ = 0;
 };
 
-void check_context(const Model& model, const char* flag, uint32_t tokens) {
+void check_context(const Model& model, const char* flag, uint64_t tokens) {
   if (tokens > model.config().context_length) {
     fail("{} {}: more than the model's context of {} tokens", flag, tokens, model.config().context_length);
   }
@@ -109,7 +126,8 @@ double Speed::median() const {
 BenchResult run_bench(const std::shared_ptr<const Model>& model, ThreadPool& pool,
                       const BenchOptions& options) {
   check_context(*model, "--prompt", options.prompt);
-  check_context(*model, "--generate", options.generate);
+  check_context(*model, options.depth > 0 ? "--depth and --generate" : "--generate",
+                uint64_t(options.depth) + options.generate);
   uint64_t total = options.prompt;
   for (const uint32_t batch : options.batches) total += uint64_t(batch) * options.generate;
   Progress progress("bench", total * (options.repeat + 1), "tokens");

@@ -7,21 +7,24 @@
 
 #include "base/profile.h"
 #include "base/thread_pool.h"
+#include "runtime/kv_cache.h"
 #include "runtime/model.h"
 
 namespace nibble {
 
 struct BenchOptions {
   uint32_t prompt = 512;                ///< tokens of prefill; 0: none
-  uint32_t generate = 64;               ///< tokens decoded after an empty context; 0: none
+  uint32_t generate = 64;               ///< tokens decoded; 0: none
   std::vector<uint32_t> batches = {1};  ///< sequences that decode together
+  uint32_t depth = 0;                   ///< tokens that each sequence holds before it decodes
+  KvType kv_type = KvType::f16;
   uint32_t repeat = 3;
   bool profile = false;  ///< find out where the time goes
 
   /// Lowers lengths that nobody asked for to what the context allows.
   void fit_defaults(uint32_t context, bool prompt_given, bool generate_given) {
     if (!prompt_given) prompt = std::min(prompt, context);
-    if (!generate_given) generate = std::min(generate, context);
+    if (!generate_given) generate = std::min(generate, context - std::min(depth, context));
   }
 };
 
@@ -29,6 +32,7 @@ struct BenchOptions {
 struct Speed {
   uint32_t tokens = 0;  ///< per run and sequence
   uint32_t batch = 1;
+  uint32_t depth = 0;
   std::vector<double> tokens_per_s;  ///< of each run, ascending
   double cpu_percent = 0;            ///< processor time over wall time; 100 is one core at work
   Profile profile;                   ///< of all runs together; zero without BenchOptions::profile

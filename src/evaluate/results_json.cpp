@@ -23,6 +23,7 @@ ordered_json windows_json(const std::string& file, const WindowOptions& windows)
 ordered_json speed_json(const Speed& speed, double roofline_s, bool decode) {
   ordered_json json;
   if (decode) json["batch"] = speed.batch;
+  if (decode) json["depth"] = speed.depth;
   json["tokens"] = speed.tokens;
   json["tokens_per_s"] = speed.median();
   json["of_roof"] = nullptr;
