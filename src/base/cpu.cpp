@@ -1,6 +1,9 @@
 #include "base/cpu.h"
 
 #include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -40,6 +43,13 @@ uint64_t enabled_state() {
   return (uint64_t(high) << 32) | low;
 }
 
+/// Asks the kernel for AMX's tile registers, for all threads of the process: without, the first use of a
+/// tile is a fault. Linux 5.16 and newer; refused where an alternate signal stack is too small for them.
+bool permit_tiles() {
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  return syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+}
+
 std::vector<Isa> detect_isas() {
   const Registers one = cpuid(1, 0), seven = cpuid(7, 0), seven_one = cpuid(7, 1);
   const uint64_t state = enabled_state();
@@ -56,7 +66,8 @@ std::vector<Isa> detect_isas() {
   isas.push_back(Isa::avx512);
   if (!bit(seven.ecx, 11)) return isas;
   isas.push_back(Isa::avx512_vnni);
-  if (tiles && bit(seven.edx, 24) && bit(seven.edx, 25) && bit(seven.edx, 22)) isas.push_back(Isa::amx);
+  const bool amx = tiles && bit(seven.edx, 24) && bit(seven.edx, 25) && bit(seven.edx, 22);
+  if (amx && permit_tiles()) isas.push_back(Isa::amx);
   return isas;
 }
 

@@ -6,7 +6,7 @@
 
 namespace nibble {
 
-/// Instruction sets that kernels are written for, each with all that the ones before it have.
+/// Instruction sets that kernels are written for, the better the later.
 enum class Isa {
   scalar,       ///< any x86-64
   avx2,         ///< AVX2, FMA, F16C
@@ -29,7 +29,7 @@ struct CpuInfo {
   std::vector<Isa> isas;  ///< what it can run, in the order of Isa
 };
 
-/// What this machine is. Read once.
+/// What this machine is. Read once; asks the operating system for the tile registers where there is AMX.
 const CpuInfo& cpu_info();
 
 /// Threads to use when nobody asked for a number: one per physical core, two on a core having one set of
@@ -39,7 +39,7 @@ int default_threads();
 /// Threads that can make progress at the same time.
 int concurrent_threads();
 
-/// True when this machine runs kernels of that instruction set.
+/// True when this machine runs kernels of that instruction set, and the operating system lets it.
 bool cpu_supports(Isa isa);
 
 /// The widest instruction set kernels may use: the machine's best, or what NIBBLE_ISA names.

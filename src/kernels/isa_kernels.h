@@ -17,6 +17,7 @@ NIBBLE_DECLARE_KERNELS(avx2)
 NIBBLE_DECLARE_KERNELS(avx_vnni)
 NIBBLE_DECLARE_KERNELS(avx512)
 NIBBLE_DECLARE_KERNELS(vnni)
+NIBBLE_DECLARE_KERNELS(amx)
 
 namespace nibble::avx2 {
 void quantize_activations(const float* x, size_t cols, const QuantizedToken& out);

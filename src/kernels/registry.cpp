@@ -25,7 +25,8 @@ constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_
   const bool dot_product = isa == Isa::avx_vnni || isa >= Isa::avx512_vnni;
   const bool pairs = F.wide() && !dot_product;
   const ActivationForm form = pairs ? ActivationForm::int16 : ActivationForm::int8;
-  return {name, dtype, form, isa, kPanelRows, tokens, {integer_packed_bytes<F>, pack_integer<F>}, run};
+  const size_t rows = isa == Isa::amx ? 2 * kPanelRows : kPanelRows;
+  return {name, dtype, form, isa, rows, tokens, {integer_packed_bytes<F>, pack_integer<F>}, run};
 }
 
 template <FloatFormat F>
@@ -35,10 +36,11 @@ constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size
           run};
 }
 
-/// The rows of a format, one for each instruction set, best first. A tile is kPanelRows rows by the tokens
-/// that the vectors of the instruction set say (avx2/vectors.h and its like).
+/// The rows of a format, one for each instruction set, best first. The tiles are those of
+/// amx/integer_kernel.h and of each instruction set's vectors.h.
 // clang-format off
 #define NIBBLE_INTEGER_ROWS(name, dtype, format)                                                     \
+  integer<format>(name "_amx_32x32", dtype, Isa::amx, 32, amx::integer_matmul<format>),              \
   integer<format>(name "_vnni_16x8", dtype, Isa::avx512_vnni, 8, vnni::integer_matmul<format>),      \
   integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 8, avx512::integer_matmul<format>),       \
   integer<format>(name "_avx_vnni_16x4", dtype, Isa::avx_vnni, 4, avx_vnni::integer_matmul<format>), \

@@ -185,7 +185,7 @@ TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {
       std::copy_n(scales.bytes.begin() + from, 4, w.bytes.begin() + from);
     }
     for (float x : {1.0f, -1.0f}) {
-      const std::vector<float> activations(3 * cols, x);
+      const std::vector<float> activations(9 * cols, x);
       const auto expected =
           multiply(Linear::pack(w.view, reference_of(kernel_.dtype), pool), activations, pool);
       expect_same_bits(multiply(Linear::pack(w.view, kernel_, pool), activations, pool), expected, rows);

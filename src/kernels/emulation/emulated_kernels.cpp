@@ -6,6 +6,7 @@
 NIBBLE_DECLARE_KERNELS(emulated_avx512)
 NIBBLE_DECLARE_KERNELS(emulated_vnni)
 NIBBLE_DECLARE_KERNELS(emulated_avx_vnni)
+NIBBLE_DECLARE_KERNELS(emulated_amx)
 
 namespace nibble {
 
@@ -15,10 +16,11 @@ struct Pair {
   MatmulFunction native, emulated;
 };
 
-#define NIBBLE_INTEGER_PAIRS(format)                                         \
-  {avx512::integer_matmul<format>, emulated_avx512::integer_matmul<format>}, \
-      {vnni::integer_matmul<format>, emulated_vnni::integer_matmul<format>}, \
-      {avx_vnni::integer_matmul<format>, emulated_avx_vnni::integer_matmul<format>},
+#define NIBBLE_INTEGER_PAIRS(format)                                                 \
+  {avx512::integer_matmul<format>, emulated_avx512::integer_matmul<format>},         \
+      {vnni::integer_matmul<format>, emulated_vnni::integer_matmul<format>},         \
+      {avx_vnni::integer_matmul<format>, emulated_avx_vnni::integer_matmul<format>}, \
+      {amx::integer_matmul<format>, emulated_amx::integer_matmul<format>},
 #define NIBBLE_FLOAT_PAIR(format) {avx512::float_matmul<format>, emulated_avx512::float_matmul<format>},
 
 constexpr Pair kPairs[] = {NIBBLE_BLOCK_FORMATS(NIBBLE_INTEGER_PAIRS) NIBBLE_SUPER_BLOCK_FORMATS(
