@@ -144,12 +144,23 @@ def test_the_worker_is_hidden(nibble):
 def test_bench(nibble, models):
     result = json.loads(nibble("bench", models[2], "--batch", "1,3", "--json", *BENCH, "--quiet").stdout)
     assert result["load_s"] > 0 and result["peak_rss_bytes"] > 1 << 20
-    assert result["roof"]["read_gb_s"] > 0.1 and result["roof"]["int8_gops"] > 1
+    roof, steps = result["roof"], result["roof"]["steps"]
+    assert roof["read_gb_s"] > 0.1 and roof["int8_gops"] > 1 and roof["float_gflops"] > 1
+    threads = [step["threads"] for step in steps]
+    assert threads[0] == 1 and threads == sorted(set(threads)) and threads[-1] == result["threads"]
+    for figure in ("read_gb_s", "int8_gops", "float_gflops"):
+        assert roof[figure] == max(step[figure] for step in steps)
     assert [(p["tokens"], len(p["runs"])) for p in result["prefill"]] == [(32, 2)]
     assert [d["batch"] for d in result["decode"]] == [1, 3]
     for speed in result["prefill"] + result["decode"]:
         assert speed["runs"][0] <= speed["tokens_per_s"] <= speed["runs"][-1]
-        assert speed["of_roof"] > 0
+        assert speed["of_roof"] > 0 and speed["threads"] in threads
+
+
+def test_bench_with_the_threads_asked_for(nibble, models):
+    result = json.loads(nibble("bench", models[0], "--threads", 1, "--json", *BENCH, "--quiet").stdout)
+    assert [step["threads"] for step in result["roof"]["steps"]] == [1]
+    assert result["threads"] == result["prefill"][0]["threads"] == result["decode"][0]["threads"] == 1
 
 
 def test_bench_profile(nibble, models):

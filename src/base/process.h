@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+
+#include "base/function_ref.h"
 
 namespace nibble {
 
@@ -12,5 +15,10 @@ struct ProcessUsage {
 };
 
 ProcessUsage process_usage();
+
+/// What work() returns in a copy of this process: its memory and its threads end with it. To be called
+/// while this process has one thread, since only that one is copied. Throws Error when there can be no
+/// process, or it fails: the message of an exception in it goes to stderr.
+std::string run_in_child(FunctionRef<std::string()> work);
 
 }  // namespace nibble

@@ -5,6 +5,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "base/cpu.h"
 #include "base/error.h"
@@ -30,19 +31,29 @@ struct BenchFlags {
   CLI::Option *prompt = nullptr, *generate = nullptr;
 };
 
-void print_speed(const std::string& what, const ordered_json& speed) {
-  const auto& runs = speed["runs"];
-  fmt::print("  {:<20}{:>9.1f} tokens/s  ({:.1f} to {:.1f}), {:3.0f}% of the roof\n", what,
-             speed["tokens_per_s"].get<double>(), runs.front().get<double>(), runs.back().get<double>(),
-             100 * speed["of_roof"].get<double>());
+std::string threads_text(const ordered_json& figures) {
+  const int threads = figures["threads"].get<int>();
+  return fmt::format("{} thread{}", threads, threads == 1 ? "" : "s");
 }
 
-void print_summary(const ordered_json& result, const ThreadPool& pool) {
+void print_speed(const std::string& what, const ordered_json& speed) {
+  const auto& runs = speed["runs"];
+  fmt::print("  {:<20}{:>9.1f} tokens/s  ({:.1f} to {:.1f}), {:3.0f}% of the roof, {}\n", what,
+             speed["tokens_per_s"].get<double>(), runs.front().get<double>(), runs.back().get<double>(),
+             100 * speed["of_roof"].get<double>(), threads_text(speed));
+}
+
+void print_roofs(const ordered_json& roof) {
+  fmt::print("    {:<12} read {:.1f} GB/s, int8 {:.0f} Gop/s, float {:.0f} Gflop/s\n", threads_text(roof),
+             roof["read_gb_s"].get<double>(), roof["int8_gops"].get<double>(),
+             roof["float_gflops"].get<double>());
+}
+
+void print_summary(const ordered_json& result) {
   fmt::print("{}: loaded in {:.2f} s, {} at most resident\n", result["model"].get<std::string>(),
              result["load_s"].get<double>(), readable_bytes(result["peak_rss_bytes"].get<uint64_t>()));
-  fmt::print("  roofs of {} thread{} ({}): read {:.1f} GB/s, int8 {:.0f} Gop/s\n", pool.size(),
-             pool.size() == 1 ? "" : "s", isa_name(selected_isa()), result["roof"]["read_gb_s"].get<double>(),
-             result["roof"]["int8_gops"].get<double>());
+  fmt::print("  the machine's roofs, {}:\n", isa_name(selected_isa()));
+  for (const auto& step : result["roof"]["steps"]) print_roofs(step);
   for (const auto& speed : result["prefill"]) {
     print_speed(fmt::format("prefill {}", speed["tokens"].get<uint32_t>()), speed);
   }
@@ -67,25 +78,30 @@ void print_summary(const ordered_json& result, const ThreadPool& pool) {
 void run_bench(BenchFlags& options) {
   options.json.check({options.model});
   Progress::set_quiet(options.common.quiet);
+  const auto checkpoint = Checkpoint::open(options.model);
+  // First, while this process has one thread.
+  const std::vector<Roofs> steps = measure_roof_steps(options.common.threads, options.common.affinity);
   const auto start = std::chrono::steady_clock::now();
   ThreadPool pool(options.common.threads, options.common.affinity);
-  const auto model = Model::load(Checkpoint::open(options.model), pool);
+  const auto model = Model::load(checkpoint, pool);
   const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   options.bench.fit_defaults(model->config().context_length, options.prompt->count() > 0,
                              options.generate->count() > 0);
+  const WeightTraffic traffic = weight_traffic(*model);
+  options.bench.choose_threads = [&](uint32_t tokens, uint32_t logits) {
+    return choose_threads(steps, traffic, tokens, logits);
+  };
   const BenchResult bench = run_bench(model, pool, options.bench);
-  // Before the roofs, whose buffer is no part of the model's memory.
-  const uint64_t peak = process_usage().peak_resident_bytes;
-  const Roofs roofs = measure_roofs(pool);
-  ordered_json result = {
-      {"model", options.model},
-      {"load_s", load_s},
-      {"peak_rss_bytes", peak},
-      {"threads", pool.size()},
-      {"isa", isa_name(selected_isa())},
-      {"roof", {{"read_gb_s", roofs.read_bytes_per_s / 1e9}, {"int8_gops", roofs.int8_ops_per_s / 1e9}}}};
-  result.update(to_json(bench, weight_traffic(*model), &roofs));
-  if (!options.json.to_stdout()) print_summary(result, pool);
+  const Roofs roofs = highest(steps);
+  ordered_json result = {{"model", options.model},
+                         {"load_s", load_s},
+                         {"peak_rss_bytes", process_usage().peak_resident_bytes},
+                         {"threads", pool.size()},
+                         {"isa", isa_name(selected_isa())},
+                         {"roof", to_json(roofs)}};
+  for (const Roofs& step : steps) result["roof"]["steps"].push_back(to_json(step));
+  result.update(to_json(bench, traffic, &roofs));
+  if (!options.json.to_stdout()) print_summary(result);
   options.json.write(result);
 }
 

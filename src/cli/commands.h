@@ -25,8 +25,8 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
   command
       ->add_option_function<std::string>(
           "--affinity",
-          [&common](const std::string& name) {
-            common.affinity = name == "cores" ? Affinity::cores : Affinity::none;
+          [&common](const std::string& place) {
+            common.affinity = place == "cores" ? Affinity::cores : Affinity::none;
           },
           "cores: bind each thread to a core of its own, if all cores are used; default: none, the system "
           "places them")

@@ -77,7 +77,7 @@ ordered_json measure(const CompareJob& job) {
   report["threads"] = engine->pool().size();
   report["isa"] = isa_name(selected_isa());
   const Roofs roofs = measure_roofs(engine->pool());
-  report["roof"] = {{"read_gb_s", roofs.read_bytes_per_s / 1e9}, {"int8_gops", roofs.int8_ops_per_s / 1e9}};
+  report["roof"] = to_json(roofs);
   report.update(to_json(bench, weight_traffic(*model), &roofs));
   if (engine->has_tokenizer()) {
     report["arc"] = ask(job, *engine);

@@ -35,14 +35,15 @@ class Bench {
  public:
   Bench(const std::shared_ptr<const Model>& model, ThreadPool& pool, const BenchOptions& options,
         Progress& progress)
-      : model_(*model), options_(options), forward_(model, pool), progress_(progress) {}
+      : model_(*model), pool_(pool), options_(options), forward_(model, pool), progress_(progress) {}
 
   Speed prefill() {
     const uint32_t tokens = options_.prompt;
     KvCache cache(model_.config(), 1, tokens, options_.kv_type);
     std::vector<BatchToken> batch;
     for (uint32_t i = 0; i < tokens; ++i) batch.push_back({random_token(), 0, i + 1 == tokens});
-    return measure({tokens, 1, 0, {}, 0, {}}, [&] {
+    choose_threads(tokens, 1);
+    return measure({tokens, 1, 0, pool_.active(), {}, 0, {}}, [&] {
       cache.truncate(0, 0);
       forward_.run(batch, cache);
       progress_.add(tokens, "prefill");
@@ -53,7 +54,8 @@ class Bench {
     const uint32_t tokens = options_.generate;
     KvCache cache(model_.config(), sequences, options_.depth + tokens, options_.kv_type);
     for (uint32_t s = 0; s < sequences; ++s) fill(cache, s);
-    return measure({tokens, sequences, options_.depth, {}, 0, {}}, [&] {
+    choose_threads(sequences, sequences);
+    return measure({tokens, sequences, options_.depth, pool_.active(), {}, 0, {}}, [&] {
       for (uint32_t s = 0; s < sequences; ++s) cache.truncate(s, options_.depth);
       std::vector<BatchToken> batch(sequences);
       for (uint32_t t = 0; t < tokens; ++t) {
@@ -65,6 +67,10 @@ class Bench {
   }
 
  private:
+  void choose_threads(uint32_t tokens, uint32_t logits) {
+    if (options_.choose_threads) pool_.set_active(options_.choose_threads(tokens, logits));
+  }
+
   /// Runs once to warm up (pages, caches, clocks), then `repeat` times.
   template <typename Run>
   Speed measure(Speed speed, Run run) {
@@ -105,6 +111,7 @@ class Bench {
   int32_t random_token() { return int32_t(splitmix64(random_) % model_.config().vocab); }
 
   const Model& model_;
+  ThreadPool& pool_;
   const BenchOptions& options_;
   Forward forward_;
   Progress& progress_;

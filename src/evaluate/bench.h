@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct BenchOptions {
   KvType kv_type = KvType::f16;
   uint32_t repeat = 3;
   bool profile = false;  ///< find out where the time goes
+  /// Threads of the pool for a pass over so many tokens with so many rows of logits; none: as many as are
+  /// active.
+  std::function<int(uint32_t tokens, uint32_t logits)> choose_threads;
 
   /// Lowers lengths that nobody asked for to what the context allows.
   void fit_defaults(uint32_t context, bool prompt_given, bool generate_given) {
@@ -33,6 +37,7 @@ struct Speed {
   uint32_t tokens = 0;  ///< per run and sequence
   uint32_t batch = 1;
   uint32_t depth = 0;
+  int threads = 0;
   std::vector<double> tokens_per_s;  ///< of each run, ascending
   double cpu_percent = 0;            ///< processor time over wall time; 100 is one core at work
   Profile profile;                   ///< of all runs together; zero without BenchOptions::profile

@@ -25,6 +25,7 @@ ordered_json speed_json(const Speed& speed, double roofline_s, bool decode) {
   if (decode) json["batch"] = speed.batch;
   if (decode) json["depth"] = speed.depth;
   json["tokens"] = speed.tokens;
+  json["threads"] = speed.threads;
   json["tokens_per_s"] = speed.median();
   json["of_roof"] = nullptr;
   if (roofline_s > 0) json["of_roof"] = speed.median() * roofline_s;
@@ -112,6 +113,13 @@ ordered_json to_json(const KldResult& result, const std::string& file, const Win
                        {"tokens", result.model.tokens}};
   json.update(windows_json(file, windows));
   return json;
+}
+
+ordered_json to_json(const Roofs& roofs) {
+  return {{"threads", roofs.threads},
+          {"read_gb_s", roofs.read_bytes_per_s / 1e9},
+          {"int8_gops", roofs.int8_ops_per_s / 1e9},
+          {"float_gflops", roofs.float_ops_per_s / 1e9}};
 }
 
 ordered_json to_json(const BenchResult& result, const WeightTraffic& traffic, const Roofs* roofs) {

@@ -25,6 +25,7 @@ nlohmann::ordered_json to_json(const PerplexityResult& result, const std::string
                                const WindowOptions& windows);
 nlohmann::ordered_json to_json(const KldResult& result, const std::string& file,
                                const WindowOptions& windows);
+nlohmann::ordered_json to_json(const Roofs& roofs);
 /// `roofs` null: not measured, and no share of them is told.
 nlohmann::ordered_json to_json(const BenchResult& result, const WeightTraffic& traffic, const Roofs* roofs);
 

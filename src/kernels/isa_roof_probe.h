@@ -7,15 +7,17 @@
 namespace nibble {
 
 namespace ref {
-inline constexpr uint64_t kProductsPerRound = 512;
+inline constexpr uint64_t kProductsPerRound = 512, kFloatProductsPerRound = 8 * 4;
 uint64_t probe_read(const void* data, size_t bytes);
 uint64_t probe_multiply(uint64_t rounds);
+float probe_multiply_float(uint64_t rounds);
 }  // namespace ref
 
 namespace avx2 {
-inline constexpr uint64_t kProductsPerRound = 8 * 32;
+inline constexpr uint64_t kProductsPerRound = 8 * 32, kFloatProductsPerRound = 12 * 8;
 uint64_t probe_read(const void* data, size_t bytes);
 uint64_t probe_multiply(uint64_t rounds);
+float probe_multiply_float(uint64_t rounds);
 }  // namespace avx2
 
 namespace avx_vnni {
@@ -24,9 +26,10 @@ uint64_t probe_multiply(uint64_t rounds);
 }  // namespace avx_vnni
 
 namespace avx512 {
-inline constexpr uint64_t kProductsPerRound = 16 * 64;
+inline constexpr uint64_t kProductsPerRound = 16 * 64, kFloatProductsPerRound = 16 * 16;
 uint64_t probe_read(const void* data, size_t bytes);
 uint64_t probe_multiply(uint64_t rounds);
+float probe_multiply_float(uint64_t rounds);
 }  // namespace avx512
 
 namespace vnni {

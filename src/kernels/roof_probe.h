@@ -20,6 +20,10 @@ struct RoofProbe {
   /// products. Returns a value that depends on all.
   uint64_t (*multiply)(uint64_t rounds);
   uint64_t products_per_round;
+  /// Multiplies float32 by float32 in registers and adds, fused where the instruction set can: `rounds`
+  /// times float_products_per_round products of 1. Returns the sum of all, each lane of which ends at 2^24.
+  float (*multiply_float)(uint64_t rounds);
+  uint64_t float_products_per_round;
 };
 
 /// The probe with the best int8 instructions of `isa`. AMX machines are measured with VPDPBUSD.

@@ -40,5 +40,13 @@ TEST(RoofProbe, MultipliesAsOftenAsItSays) {
   }
 }
 
+TEST(RoofProbe, MultipliesFloatsAsOftenAsItSays) {
+  for (const Isa isa : cpu_info().isas) {
+    const RoofProbe& probe = roof_probe(isa);
+    EXPECT_EQ(probe.multiply_float(1), float(probe.float_products_per_round)) << isa_name(isa);
+    EXPECT_EQ(probe.multiply_float(9), float(9 * probe.float_products_per_round)) << isa_name(isa);
+  }
+}
+
 }  // namespace
 }  // namespace nibble

@@ -35,4 +35,21 @@ uint64_t probe_multiply(uint64_t rounds) {
   return uint64_t(_mm_cvtsi128_si64(_mm256_castsi256_si128(total)));
 }
 
+float probe_multiply_float(uint64_t rounds) {
+  // Two products a cycle of four cycles' latency, five on older processors, need ten sums.
+  __m256 sums[12] = {};
+  __m256 a = _mm256_set1_ps(1), b = _mm256_set1_ps(1);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    for (auto& sum : sums) {
+      __asm__ volatile("" : "+x"(a), "+x"(b));
+      sum = _mm256_fmadd_ps(a, b, sum);
+    }
+  }
+  __m256 total = sums[0];
+  for (int i = 1; i < 12; ++i) total = _mm256_add_ps(total, sums[i]);
+  __m128 half = _mm_add_ps(_mm256_castps256_ps128(total), _mm256_extractf128_ps(total, 1));
+  half = _mm_add_ps(half, _mm_movehl_ps(half, half));
+  return _mm_cvtss_f32(_mm_add_ss(half, _mm_movehdup_ps(half)));
+}
+
 }  // namespace nibble::avx2

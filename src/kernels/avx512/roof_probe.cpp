@@ -34,4 +34,18 @@ uint64_t probe_multiply(uint64_t rounds) {
   return uint64_t(uint32_t(_mm512_reduce_add_epi32(total)));
 }
 
+float probe_multiply_float(uint64_t rounds) {
+  __m512 sums[16] = {};
+  __m512 a = _mm512_set1_ps(1), b = _mm512_set1_ps(1);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    for (auto& sum : sums) {
+      __asm__ volatile("" : "+v"(a), "+v"(b));
+      sum = _mm512_fmadd_ps(a, b, sum);
+    }
+  }
+  __m512 total = sums[0];
+  for (int i = 1; i < 16; ++i) total = _mm512_add_ps(total, sums[i]);
+  return _mm512_reduce_add_ps(total);
+}
+
 }  // namespace nibble::avx512

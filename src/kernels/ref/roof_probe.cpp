@@ -35,4 +35,19 @@ uint64_t probe_multiply(uint64_t rounds) {
   return uint64_t(_mm_cvtsi128_si64(total));
 }
 
+float probe_multiply_float(uint64_t rounds) {
+  __m128 sums[8] = {};
+  __m128 a = _mm_set1_ps(1), b = _mm_set1_ps(1);
+  for (uint64_t round = 0; round < rounds; ++round) {
+    for (auto& sum : sums) {
+      __asm__ volatile("" : "+x"(a), "+x"(b));
+      sum = _mm_add_ps(sum, _mm_mul_ps(a, b));
+    }
+  }
+  __m128 total = _mm_setzero_ps();
+  for (const auto& sum : sums) total = _mm_add_ps(total, sum);
+  total = _mm_add_ps(total, _mm_movehl_ps(total, total));
+  return _mm_cvtss_f32(_mm_add_ss(total, _mm_shuffle_ps(total, total, 1)));
+}
+
 }  // namespace nibble::ref
