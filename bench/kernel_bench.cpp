@@ -120,7 +120,7 @@ void quantize(benchmark::State& state) {
   Activations activations;
   for (auto _ : state) {
     activations.set(x.data(), kTokens, kCols);
-    benchmark::DoNotOptimize(activations.form(ActivationForm::int16, pool()));
+    benchmark::DoNotOptimize(activations.form(ActivationForm::int16, 32, pool()));
   }
   state.SetItemsProcessed(int64_t(state.iterations()) * int64_t(x.size()));
 }

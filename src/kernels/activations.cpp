@@ -8,8 +8,13 @@ namespace nibble {
 
 namespace {
 
-/// Enough tokens to be worth waking a thread, few enough to share out.
-constexpr size_t kTokensPerTask = 4;
+/// Enough tokens to be worth waking a thread; their scales, which stand side by side, fill a cache line that
+/// no other thread writes.
+constexpr size_t kTokensPerTask = 16;
+
+/// Added to the rows of several tokens: rows of 4096 bytes would all share their sets of the first-level
+/// cache, and a tile of six would push each other and the weights out.
+constexpr size_t kRowGap = 64;
 
 }  // namespace
 
@@ -17,51 +22,73 @@ void Activations::set(const float* x, size_t tokens, size_t cols) {
   x_ = x;
   tokens_ = tokens;
   cols_ = cols;
-  padded_cols_ = (cols + kActivationGroup - 1) / kActivationGroup * kActivationGroup;
-  quantized_ = widened_ = false;
+  for (Quantized& form : quantized_) form.ready = form.widened = false;
 }
 
-void Activations::quantize(ThreadPool& pool) {
-  const size_t elements = tokens_ * padded_cols_, groups = padded_cols_ / kActivationGroup;
-  q_.resize(elements);
-  scale_.resize(tokens_ * groups);
-  sums32_.resize(tokens_ * groups);
-  sums16_.resize(tokens_ * groups * 2);
-  const QuantizeActivations quantize_row = select_quantize_activations(selected_isa());
+Activations::Quantized& Activations::of_group(size_t group) {
+  const auto form = std::find_if(quantized_.begin(), quantized_.end(),
+                                 [&](const Quantized& f) { return f.group == group; });
+  if (form != quantized_.end()) return *form;
+  quantized_.emplace_back();
+  quantized_.back().group = group;
+  return quantized_.back();
+}
+
+void Activations::quantize(Quantized& form, ThreadPool& pool) {
+  const size_t size = scale_group(form.group);
+  form.padded_cols = (cols_ + size - 1) / size * size;
+  // One token is multiplied signed; see simd/integer_tile.h.
+  const bool moved = tokens_ > 1;
+  form.stride = form.padded_cols + (tokens_ > 1 ? kRowGap : 0);
+  form.q.resize(tokens_ * form.stride);
+  form.moved.resize(moved ? form.q.size() : 0);
+  form.scale.resize(tokens_ * form.padded_cols / size);
+  form.sums.resize(tokens_ * form.padded_cols / form.group);
+  form.scaled_sums.resize(form.sums.size());
+  const QuantizeActivations quantize_token = select_quantize_activations(selected_isa());
   pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) {
-      quantize_row(x_ + t * cols_, cols_,
-                   {q_.data() + t * padded_cols_, scale_.data() + t * groups, sums32_.data() + t * groups,
-                    sums16_.data() + t * groups * 2});
+      const size_t at = t * form.stride;
+      quantize_token(x_ + t * cols_, cols_, form.group,
+                     {form.q.data() + at, moved ? form.moved.data() + at : nullptr, form.scale.data() + t,
+                      form.sums.data() + t, form.scaled_sums.data() + t, tokens_});
     }
   });
-  quantized_ = true;
+  form.ready = true;
 }
 
-void Activations::widen(ThreadPool& pool) {
-  q16_.resize(tokens_ * padded_cols_);
+void Activations::widen(Quantized& form, ThreadPool& pool) {
+  form.q16.resize(form.q.size());
   pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
-    for (size_t i = begin * padded_cols_; i < end * padded_cols_; i += 4) {
-      q16_[i] = q_[i];
-      q16_[i + 1] = q_[i + 2];
-      q16_[i + 2] = q_[i + 1];
-      q16_[i + 3] = q_[i + 3];
+    for (size_t i = begin * form.stride; i < end * form.stride; i += 4) {
+      form.q16[i] = form.q[i];
+      form.q16[i + 1] = form.q[i + 2];
+      form.q16[i + 2] = form.q[i + 1];
+      form.q16[i + 3] = form.q[i + 3];
     }
   });
-  widened_ = true;
+  form.widened = true;
 }
 
-ActivationArgs Activations::form(ActivationForm form, ThreadPool& pool) {
-  ActivationArgs args{tokens_, cols_, padded_cols_, x_, nullptr, nullptr, nullptr, nullptr, nullptr};
-  if (form == ActivationForm::f32) return args;
+ActivationArgs Activations::form(ActivationForm wanted, size_t group, ThreadPool& pool) {
+  ActivationArgs args{};
+  args.tokens = tokens_;
+  args.cols = args.padded_cols = cols_;
+  args.x = x_;
+  if (wanted == ActivationForm::f32) return args;
   const OperationTimer timer(Operation::quantize);
-  if (!quantized_) quantize(pool);
-  if (form == ActivationForm::int16 && !widened_) widen(pool);
-  args.q = q_.data();
-  args.q16 = form == ActivationForm::int16 ? q16_.data() : nullptr;
-  args.scale = scale_.data();
-  args.sums32 = sums32_.data();
-  args.sums16 = sums16_.data();
+  Quantized& form = of_group(group);
+  if (!form.ready) quantize(form, pool);
+  if (wanted == ActivationForm::int16 && !form.widened) widen(form, pool);
+  args.padded_cols = form.padded_cols;
+  args.group = group;
+  args.stride = form.stride;
+  args.q = form.q.data();
+  args.moved = tokens_ > 1 ? form.moved.data() : nullptr;
+  args.q16 = wanted == ActivationForm::int16 ? form.q16.data() : nullptr;
+  args.scale = form.scale.data();
+  args.sums = form.sums.data();
+  args.scaled_sums = form.scaled_sums.data();
   return args;
 }
 

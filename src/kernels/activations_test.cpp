@@ -13,15 +13,24 @@
 namespace nibble {
 namespace {
 
+/// Room for one token of `cols` columns in groups of `group`.
 struct Quantized {
-  explicit Quantized(size_t cols)
-      : groups((cols + 31) / 32), q(groups * 32, 99), scale(groups), sums32(groups), sums16(groups * 2) {}
-  QuantizedToken token() { return {q.data(), scale.data(), sums32.data(), sums16.data()}; }
+  explicit Quantized(size_t cols, size_t group = 32)
+      : steps((cols + scale_group(group) - 1) / scale_group(group)),
+        q(steps * scale_group(group), 99),
+        moved(q.size()),
+        scale(steps),
+        scaled_sums(q.size() / group),
+        sums(q.size() / group) {}
+  QuantizedToken token() {
+    return {q.data(), moved.data(), scale.data(), sums.data(), scaled_sums.data(), 1};
+  }
 
-  size_t groups;
+  size_t steps;
   std::vector<int8_t> q;
-  std::vector<float> scale;
-  std::vector<int32_t> sums32, sums16;
+  std::vector<uint8_t> moved;
+  std::vector<float> scale, scaled_sums;
+  std::vector<int32_t> sums;
 };
 
 std::vector<float> random_values(size_t count, uint64_t seed) {
@@ -40,43 +49,71 @@ TEST(QuantizeActivations, RoundsToTheScaleOfTheGroup) {
   x[3] = 1.0f;  // 0.5 rounds to even
   x[33] = 0.5f;
   Quantized out(x.size());
-  reference_quantize_activations(x.data(), x.size(), out.token());
+  reference_quantize_activations(x.data(), x.size(), 32, out.token());
   EXPECT_EQ(out.scale[0], 2.0f);
   EXPECT_EQ(out.q[0], -127);
   EXPECT_EQ(out.q[1], 64);
   EXPECT_EQ(out.q[2], 2);
   EXPECT_EQ(out.q[3], 0);
-  EXPECT_EQ(out.sums32[0], -127 + 64 + 2);
-  EXPECT_EQ(out.sums16[1], 0);
+  EXPECT_EQ(out.sums[0], -127 + 64 + 2);
+  EXPECT_EQ(out.scaled_sums[0], 2.0f * (-127 + 64 + 2));
+  EXPECT_EQ(out.moved[0], 1);
+  EXPECT_EQ(out.moved[3], 128);
   EXPECT_EQ(out.q[33], 127);
   for (size_t i = 40; i < 64; ++i) EXPECT_EQ(out.q[i], 0) << "padding " << i;
+}
+
+TEST(QuantizeActivations, GroupsShareScaleAndSum) {
+  std::vector<float> x(200, 1.0f);
+  x[100] = 127.0f;
+  Quantized halves(x.size(), 16), wide(x.size(), 128);
+  reference_quantize_activations(x.data(), x.size(), 16, halves.token());
+  reference_quantize_activations(x.data(), x.size(), 128, wide.token());
+  EXPECT_EQ(halves.q.size(), 224u);
+  EXPECT_EQ(halves.scale[0], 1.0f / 127.0f);
+  EXPECT_EQ(halves.scale[3], 1.0f);
+  EXPECT_EQ(halves.sums[5], 16 * 127);
+  EXPECT_EQ(halves.sums[6], 127 + 15);
+  EXPECT_EQ(halves.scaled_sums[6], 127.0f + 15.0f);
+  EXPECT_EQ(wide.q.size(), 256u);
+  EXPECT_EQ(wide.scale[0], 1.0f);
+  EXPECT_EQ(wide.sums[0], 127 + 127);
+  EXPECT_EQ(wide.sums[1], 72 * 127);
+}
+
+void expect_same_floats(const std::vector<float>& actual, const std::vector<float>& expected) {
+  ASSERT_EQ(actual.size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    if (std::isnan(expected[i])) {
+      EXPECT_TRUE(std::isnan(actual[i])) << i;
+    } else {
+      EXPECT_EQ(actual[i], expected[i]) << i;
+    }
+  }
 }
 
 TEST(QuantizeActivations, EveryInstructionSetGivesTheSameBits) {
   for (Isa isa : cpu_info().isas) {
     SCOPED_TRACE(isa_name(isa));
-    for (size_t cols : {1u, 31u, 32u, 33u, 64u, 1000u}) {
-      std::vector<float> x = random_values(cols, cols);
-      if (cols > 40) {
-        x[35] = std::numeric_limits<float>::infinity();
-        x[40] = std::numeric_limits<float>::denorm_min();
-      }
-      if (cols > 100) {
-        x[70] = std::numeric_limits<float>::quiet_NaN();
-        std::fill_n(x.begin() + 96, 32, 0.0f);
-      }
-      Quantized expected(cols), actual(cols);
-      reference_quantize_activations(x.data(), cols, expected.token());
-      select_quantize_activations(isa)(x.data(), cols, actual.token());
-      EXPECT_EQ(actual.q, expected.q);
-      EXPECT_EQ(actual.sums16, expected.sums16);
-      EXPECT_EQ(actual.sums32, expected.sums32);
-      for (size_t g = 0; g < expected.groups; ++g) {
-        if (std::isnan(expected.scale[g])) {
-          EXPECT_TRUE(std::isnan(actual.scale[g]));
-        } else {
-          EXPECT_EQ(actual.scale[g], expected.scale[g]);
+    for (size_t group : {16u, 32u, 64u, 128u}) {
+      for (size_t cols : {1u, 31u, 32u, 33u, 64u, 127u, 129u, 1000u}) {
+        std::vector<float> x = random_values(cols, cols);
+        if (cols > 40) {
+          x[35] = std::numeric_limits<float>::infinity();
+          x[40] = std::numeric_limits<float>::denorm_min();
         }
+        if (cols > 500) {
+          x[270] = std::numeric_limits<float>::quiet_NaN();
+          std::fill_n(x.begin() + 384, 128, 0.0f);
+        }
+        Quantized expected(cols, group), actual(cols, group);
+        reference_quantize_activations(x.data(), cols, group, expected.token());
+        select_quantize_activations(isa)(x.data(), cols, group, actual.token());
+        EXPECT_EQ(actual.q, expected.q);
+        EXPECT_EQ(actual.moved, expected.moved);
+        EXPECT_EQ(actual.sums, expected.sums);
+        expect_same_floats(actual.scale, expected.scale);
+        expect_same_floats(actual.scaled_sums, expected.scaled_sums);
       }
     }
   }
@@ -87,7 +124,7 @@ TEST(QuantizeActivations, GroupsThatAreNotFiniteKeepThatInTheirScale) {
     std::vector<float> x(32, 1.0f);
     x[7] = bad;
     Quantized out(32);
-    reference_quantize_activations(x.data(), 32, out.token());
+    reference_quantize_activations(x.data(), 32, 32, out.token());
     EXPECT_FALSE(std::isfinite(out.scale[0]));
   }
 }
@@ -97,11 +134,11 @@ TEST(Activations, FormsAreMadeOnceAndDroppedBySet) {
   const std::vector<float> x = random_values(9 * 100, 1), y = random_values(9 * 100, 2);
   Activations activations;
   activations.set(x.data(), 9, 100);
-  const ActivationArgs first = activations.form(ActivationForm::int8, pool);
+  const ActivationArgs first = activations.form(ActivationForm::int8, 32, pool);
   EXPECT_EQ(first.padded_cols, 128u);
   EXPECT_EQ(first.q16, nullptr);
   const std::vector<int8_t> q(first.q, first.q + 9 * 128);
-  const ActivationArgs pairs = activations.form(ActivationForm::int16, pool);
+  const ActivationArgs pairs = activations.form(ActivationForm::int16, 32, pool);
   for (size_t i = 0; i < q.size(); i += 4) {
     EXPECT_EQ(pairs.q16[i], q[i]);
     EXPECT_EQ(pairs.q16[i + 1], q[i + 2]);
@@ -109,7 +146,7 @@ TEST(Activations, FormsAreMadeOnceAndDroppedBySet) {
     EXPECT_EQ(pairs.q16[i + 3], q[i + 3]);
   }
   activations.set(y.data(), 9, 100);
-  const ActivationArgs second = activations.form(ActivationForm::int16, pool);
+  const ActivationArgs second = activations.form(ActivationForm::int16, 32, pool);
   EXPECT_NE(std::memcmp(second.q, q.data(), q.size()), 0);
   EXPECT_EQ(second.q16[1], second.q[2]);
 }

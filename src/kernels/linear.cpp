@@ -10,17 +10,40 @@ namespace nibble {
 
 namespace {
 
-/// Panels a thread takes at a time: a few pieces per thread even out their speeds.
-size_t panels_per_task(size_t rows, int threads) {
+/// Panels a thread takes at a time: whole tiles, and a few pieces per thread, which even out their speeds.
+size_t panels_per_task(const KernelEntry& kernel, size_t rows, int threads) {
   constexpr size_t kPiecesPerThread = 4;
-  return std::max<size_t>(1, panel_count(rows) / (size_t(threads) * kPiecesPerThread));
+  const size_t tile = std::max<size_t>(1, kernel.tile_rows / kPanelRows);
+  return std::max<size_t>(1, panel_count(rows) / (size_t(threads) * kPiecesPerThread * tile)) * tile;
 }
 
-/// Tokens whose activations fill about half of the second-level cache.
-size_t token_block(size_t cols) {
-  constexpr size_t kDefaultL2 = 512 * 1024, kFewest = 32;
+size_t activation_bytes(ActivationForm form) {
+  switch (form) {
+    case ActivationForm::f32:
+      return sizeof(float);
+    case ActivationForm::int8:
+      return sizeof(int8_t);
+    case ActivationForm::int16:
+      return sizeof(int16_t);
+  }
+  return sizeof(float);
+}
+
+/// Tokens whose activations fill about half of the second-level cache, in whole tiles: the other half is for
+/// the weights that stream through it.
+size_t token_block(const KernelEntry& kernel, size_t cols) {
+  constexpr size_t kDefaultL2 = 512 * 1024, kFewest = 48;
   const size_t l2 = cpu_info().l2_bytes ? cpu_info().l2_bytes : kDefaultL2;
-  return std::max(kFewest, l2 / 2 / std::max<size_t>(cols * sizeof(int16_t), 1));
+  const size_t token_bytes = std::max<size_t>(1, cols * activation_bytes(kernel.activations));
+  const size_t tile = kernel.tile_tokens;
+  return std::clamp(l2 / 2 / token_bytes, kFewest, kMostTokenBlock) / tile * tile;
+}
+
+/// Unpacked weights of a tile that leave a quarter of the first-level cache to activations and outputs.
+size_t tile_bytes() {
+  constexpr size_t kDefaultL1 = 32 * 1024;
+  const size_t l1 = cpu_info().l1d_bytes ? cpu_info().l1d_bytes : kDefaultL1;
+  return std::min(l1 / 4 * 3, kTileScratchBytes);
 }
 
 }  // namespace
@@ -54,18 +77,20 @@ void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& poo
   args.packed = packed_.data();
   args.rows = rows_;
   args.cols = cols_;
-  args.activations = x.form(kernel_->activations, pool);
+  args.activations = x.form(kernel_->activations, kernel_->activation_group, pool);
   args.y = y;
   args.y_stride = y_stride;
-  args.token_block = token_block(cols_);
-  pool.parallel_for(panel_count(rows_), panels_per_task(rows_, pool.size()), [&](size_t begin, size_t end) {
-    alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
-    MatmulArgs piece = args;
-    piece.row_begin = begin * kPanelRows;
-    piece.row_end = std::min(rows_, end * kPanelRows);
-    piece.scratch = scratch;
-    kernel_->run(piece);
-  });
+  args.token_block = token_block(*kernel_, cols_);
+  args.tile_bytes = tile_bytes();
+  pool.parallel_for(panel_count(rows_), panels_per_task(*kernel_, rows_, pool.size()),
+                    [&](size_t begin, size_t end) {
+                      alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
+                      MatmulArgs piece = args;
+                      piece.row_begin = begin * kPanelRows;
+                      piece.row_end = std::min(rows_, end * kPanelRows);
+                      piece.scratch = scratch;
+                      kernel_->run(piece);
+                    });
 }
 
 void Linear::row(size_t index, float* out) const {

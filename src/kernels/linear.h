@@ -27,21 +27,29 @@ class Activations {
   size_t tokens() const { return tokens_; }
   size_t cols() const { return cols_; }
 
-  /// The form a kernel asks for. Int8: per token and group of 32 along cols, x ~ scale * q with q in
-  /// [-127, 127] and scale = max|x| / 127; cols that are no multiple of 32 are padded with zeros.
-  ActivationArgs form(ActivationForm form, ThreadPool& pool);
+  /// The form a kernel asks for. Integers: per token and group along cols, x ~ scale * q with q in
+  /// [-127, 127] and scale = max|x| / 127; `group` as in ActivationArgs.
+  ActivationArgs form(ActivationForm form, size_t group, ThreadPool& pool);
 
  private:
-  void quantize(ThreadPool& pool);
-  void widen(ThreadPool& pool);
+  /// One quantized form, its buffers as in ActivationArgs.
+  struct Quantized {
+    size_t group = 0, padded_cols = 0, stride = 0;
+    bool ready = false, widened = false;
+    std::vector<int8_t> q;
+    std::vector<uint8_t> moved;
+    std::vector<int16_t> q16;
+    std::vector<float> scale, scaled_sums;
+    std::vector<int32_t> sums;
+  };
+
+  Quantized& of_group(size_t group);
+  void quantize(Quantized& form, ThreadPool& pool);
+  void widen(Quantized& form, ThreadPool& pool);
 
   const float* x_ = nullptr;
-  size_t tokens_ = 0, cols_ = 0, padded_cols_ = 0;
-  bool quantized_ = false, widened_ = false;
-  std::vector<int8_t> q_;                 // [tokens, padded_cols]
-  std::vector<int16_t> q16_;              // [tokens, padded_cols], in the order of ActivationArgs::q16
-  std::vector<float> scale_;              // [tokens, padded_cols / 32]
-  std::vector<int32_t> sums32_, sums16_;  // [tokens, padded_cols / 32], [tokens, padded_cols / 16]
+  size_t tokens_ = 0, cols_ = 0;
+  std::vector<Quantized> quantized_;  // one for each group that was asked for
 };
 
 /// A weight matrix [rows, cols] ready for its kernel: packed bytes of its own where the kernel wants the

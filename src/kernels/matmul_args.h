@@ -10,19 +10,28 @@ struct TensorView;
 
 /// Rows of a packed panel: one load of a panel feeds that many outputs (packing.h).
 inline constexpr size_t kPanelRows = 16;
-/// Activations are quantized in groups of this many columns.
-inline constexpr size_t kActivationGroup = 32;
+/// The fewest columns of activations that share a scale.
+inline constexpr size_t kLeastScaleGroup = 32;
+/// Columns of activations that share a scale where weights are multiplied in groups of `group` columns.
+constexpr size_t scale_group(size_t group) {
+  return group < kLeastScaleGroup ? kLeastScaleGroup : group;
+}
 
-/// Activations [tokens, cols] in the form the kernel asks for; the other pointers are null.
+/// Activations [tokens, cols] in the form the kernel asks for; pointers of other forms are null. A kernel
+/// takes them in groups of `group` columns: 16 (whose scales are those of 32), 32, 64 or 128. Scales and sums
+/// stand token beside token, so that a tile of tokens reads them in one place.
 struct ActivationArgs {
   size_t tokens, cols;
-  size_t padded_cols;  ///< cols rounded up to kActivationGroup; padding is zero
-  const float* x;      ///< [tokens, cols]
-  const int8_t* q;     ///< [tokens, padded_cols]
-  const int16_t* q16;  ///< [tokens, padded_cols]: of each four q's, first and third, then second and fourth
-  const float* scale;  ///< [tokens, padded_cols / 32]
-  const int32_t* sums32;  ///< [tokens, padded_cols / 32], sums of q
-  const int32_t* sums16;  ///< [tokens, padded_cols / 16]
+  size_t padded_cols;        ///< cols rounded up to scale_group(group); padding is zero
+  const float* x;            ///< [tokens, cols]
+  size_t group;              ///< columns that share a sum
+  size_t stride;             ///< from a token to the next in q, moved and q16; at least padded_cols
+  const int8_t* q;           ///< [tokens, stride]
+  const uint8_t* moved;      ///< [tokens, stride]: q + 128, the unsigned operand of VPDPBUSD
+  const int16_t* q16;        ///< [tokens, stride]: of each four q's, first and third, then second and fourth
+  const float* scale;        ///< [padded_cols / scale_group(group), tokens]
+  const int32_t* sums;       ///< [padded_cols / group, tokens], sums of q
+  const float* scaled_sums;  ///< [padded_cols / group, tokens], the sums times their scale
 };
 
 /// y[t * y_stride + r] = sum over c of W[r, c] * x[t, c] for rows [row_begin, row_end) and all tokens.
@@ -36,23 +45,29 @@ struct MatmulArgs {
   size_t y_stride;
   std::byte* scratch;  ///< of this thread, kMatmulScratchBytes, on a cache line
   size_t token_block;  ///< tokens whose activations stay in the second-level cache together
+  size_t tile_bytes;   ///< of unpacked weights that stay in the first-level cache together
 };
 
-/// Holds an unpacked panel of the kernels' largest block of columns.
-inline constexpr size_t kMatmulScratchBytes = 64 * 1024;
+/// Scratch memory holds a tile's unpacked weights, and after them the accumulators of a block of tokens.
+inline constexpr size_t kTileScratchBytes = 64 * 1024, kMostTokenBlock = 256, kMostTileRows = 32;
+inline constexpr size_t kMatmulScratchBytes =
+    kTileScratchBytes + kMostTokenBlock * kMostTileRows * sizeof(float);
 
 using MatmulFunction = void (*)(const MatmulArgs&);
 
 /// Where the int8 form of one token goes (ActivationArgs).
 struct QuantizedToken {
-  int8_t* q;        ///< [padded cols]
-  float* scale;     ///< [padded cols / 32]
-  int32_t* sums32;  ///< [padded cols / 32]
-  int32_t* sums16;  ///< [padded cols / 16]
+  int8_t* q;       ///< [padded cols]
+  uint8_t* moved;  ///< [padded cols], or null
+  float* scale;    ///< element g at [g * stride], as those below
+  int32_t* sums;
+  float* scaled_sums;
+  size_t stride;
 };
 
-/// Quantizes one token. Every instruction set gives the same bits: scale = max|x| / 127 and q = x * (127
-/// / max|x|) rounded to nearest even. A group with a value that is not finite gets a scale that is not.
-using QuantizeActivations = void (*)(const float* x, size_t cols, const QuantizedToken& out);
+/// Quantizes one token in groups of `group` columns. Every instruction set gives the same bits: scale =
+/// max|x| / 127 and q = x * (127 / max|x|) rounded to nearest even. A group with a value that is not finite
+/// gets a scale that is not.
+using QuantizeActivations = void (*)(const float* x, size_t cols, size_t group, const QuantizedToken& out);
 
 }  // namespace nibble

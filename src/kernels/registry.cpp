@@ -10,42 +10,43 @@ namespace nibble {
 
 namespace {
 
+template <PackedFormat F>
 constexpr KernelEntry reference_integer(std::string_view name, DType dtype) {
-  return {name, dtype, ActivationForm::int8, Isa::scalar, 1, 1, {}, reference_integer_matmul};
+  return {name, dtype, ActivationForm::int8, F.group, Isa::scalar, 1, 1, {}, reference_integer_matmul};
 }
 
 constexpr KernelEntry reference_float(std::string_view name, DType dtype) {
-  return {name, dtype, ActivationForm::f32, Isa::scalar, 1, 1, {}, reference_float_matmul};
+  return {name, dtype, ActivationForm::f32, 0, Isa::scalar, 1, 1, {}, reference_float_matmul};
 }
 
 /// A kernel of kernels/simd/ for one instruction set.
 template <PackedFormat F>
-constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_t tokens,
+constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_t rows, size_t tokens,
                               MatmulFunction run) {
   const bool dot_product = isa == Isa::avx_vnni || isa >= Isa::avx512_vnni;
   const bool pairs = F.wide() && !dot_product;
   const ActivationForm form = pairs ? ActivationForm::int16 : ActivationForm::int8;
-  const size_t rows = isa == Isa::amx ? 2 * kPanelRows : kPanelRows;
-  return {name, dtype, form, isa, rows, tokens, {integer_packed_bytes<F>, pack_integer<F>}, run};
+  return {name, dtype, form, F.group, isa, rows, tokens, {integer_packed_bytes<F>, pack_integer<F>}, run};
 }
 
 template <FloatFormat F>
 constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size_t tokens,
                                MatmulFunction run) {
-  return {name, dtype, ActivationForm::f32, isa, kPanelRows, tokens, {float_packed_bytes<F>, pack_float<F>},
-          run};
+  return {
+      name, dtype, ActivationForm::f32, 0, isa, kPanelRows, tokens, {float_packed_bytes<F>, pack_float<F>},
+      run};
 }
 
 /// The rows of a format, one for each instruction set, best first. The tiles are those of
 /// amx/integer_kernel.h and of each instruction set's vectors.h.
 // clang-format off
-#define NIBBLE_INTEGER_ROWS(name, dtype, format)                                                     \
-  integer<format>(name "_amx_32x32", dtype, Isa::amx, 32, amx::integer_matmul<format>),              \
-  integer<format>(name "_vnni_16x8", dtype, Isa::avx512_vnni, 8, vnni::integer_matmul<format>),      \
-  integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 8, avx512::integer_matmul<format>),       \
-  integer<format>(name "_avx_vnni_16x4", dtype, Isa::avx_vnni, 4, avx_vnni::integer_matmul<format>), \
-  integer<format>(name "_avx2_16x4", dtype, Isa::avx2, 4, avx2::integer_matmul<format>),             \
-  reference_integer(name "_reference", dtype)
+#define NIBBLE_INTEGER_ROWS(name, dtype, format)                                                         \
+  integer<format>(name "_amx_32x32", dtype, Isa::amx, 32, 32, amx::integer_matmul<format>),              \
+  integer<format>(name "_vnni_32x6", dtype, Isa::avx512_vnni, 32, 6, vnni::integer_matmul<format>),      \
+  integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 16, 8, avx512::integer_matmul<format>),       \
+  integer<format>(name "_avx_vnni_16x4", dtype, Isa::avx_vnni, 16, 4, avx_vnni::integer_matmul<format>), \
+  integer<format>(name "_avx2_16x4", dtype, Isa::avx2, 16, 4, avx2::integer_matmul<format>),             \
+  reference_integer<format>(name "_reference", dtype)
 
 #define NIBBLE_FLOAT_ROWS(name, dtype, format)                                                  \
   floating<format>(name "_avx512_16x12", dtype, Isa::avx512, 12, avx512::float_matmul<format>), \

@@ -32,6 +32,7 @@ struct KernelEntry {
   std::string_view name;
   DType dtype;
   ActivationForm activations;
+  size_t activation_group;  ///< of ActivationArgs, for the integer forms
   Isa isa;
   size_t tile_rows, tile_tokens;  ///< outputs kept in registers
   Packing packing;

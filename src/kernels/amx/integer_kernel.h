@@ -40,23 +40,18 @@ struct SignedPanel {
   float min[HasMin ? kGroups : 1][kPanelRows];
 };
 
-/// Takes columns [first, first + cols) of a packed panel; both are multiples of 32.
+/// Takes columns [first, first + cols) of a packed panel; both are multiples of the columns of a step.
 template <PackedFormat F, class Panel>
 void unpack(const simd::PackedPanel<VnniVectors, F>& packed, size_t first, size_t cols, Panel& out) {
   using V = VnniVectors;
-  constexpr size_t kParts = 32 / F.group;
-  for (size_t group = 0; group < cols / 32; ++group) {
-    const size_t from = first / 32 + group;
-    const V::Int offset = V::set8(simd::Arithmetic<V, F>::kOffset);
-    unroll<8>([&]<int Q>() {
-      const V::Int codes = packed.template quad<Q>(from, 0);
-      V::store(out.lines[group * 8 + Q], _mm512_sub_epi8(codes, offset));
+  for (size_t chunk = 0; chunk < cols / 32; ++chunk) {
+    unroll<8>([&]<int Q>() NIBBLE_INLINE_LAMBDA {
+      V::store(out.lines[chunk * 8 + Q], packed.template signed_quad<Q>(first / 32 + chunk, 0));
     });
-    for (size_t part = 0; part < kParts; ++part) {
-      V::store_float(out.scale[group * kParts + part], packed.scale(from, int(part), 0));
-      if constexpr (F.has_min())
-        V::store_float(out.min[group * kParts + part], packed.min(from, int(part), 0));
-    }
+  }
+  for (size_t group = 0; group < cols / F.group; ++group) {
+    V::store_float(out.scale[group], packed.scale(first / F.group + group, 0));
+    if constexpr (F.has_min()) V::store_float(out.min[group], packed.min(first / F.group + group, 0));
   }
 }
 
@@ -117,7 +112,7 @@ class IntegerTiles {
   static constexpr size_t kSumStride = kPanelRows * sizeof(int32_t);
 
   static void dot(const Work& work, size_t group, Sums& sums) {
-    const size_t stride = work.x.padded_cols;
+    const size_t stride = work.x.stride;
     const int8_t* q = work.x.q + work.token * stride + work.first + group * Group;
     zero_tile<0>();
     if (work.more_panels()) zero_tile<1>();
@@ -144,20 +139,18 @@ class IntegerTiles {
     if (work.more_panels()) store_tile<3>(sums.values[1][kTileTokens], kSumStride);
   }
 
-  static void scale(const Work& work, size_t group, size_t panel, const Sums& sums,
+  static void scale(const Work& work, size_t group, size_t panel, const Sums& products,
                     float (&acc)[kTokens][kPanels][kPanelRows]) {
-    const size_t groups32 = work.x.padded_cols / 32, col = work.first + group * Group;
+    const size_t col = work.first + group * Group;
+    const float* scales = work.x.scale + col / scale_group(Group) * work.x.tokens + work.token;
+    const float* sums = work.x.scaled_sums + col / Group * work.x.tokens + work.token;
     const V::Float w_scale = V::load_float(work.panels[panel].scale[group]);
     const V::Float w_min = HasMin ? V::load_float(work.panels[panel].min[group]) : V::zero_float();
     for (size_t t = 0; t < work.count; ++t) {
-      const size_t at = (work.token + t) * groups32 + col / 32;
-      const V::Float a_scale = V::broadcast_float(work.x.scale + at);
-      const V::Float product = V::to_float(V::load(sums.values[panel][t]));
+      const V::Float a_scale = V::broadcast_float(scales + t);
+      const V::Float product = V::to_float(V::load(products.values[panel][t]));
       V::Float value = V::fma(product, V::mul(w_scale, a_scale), V::load_float(acc[t][panel]));
-      if constexpr (HasMin) {
-        const int32_t* q_sum = Group == 16 ? work.x.sums16 + 2 * at + group % 2 : work.x.sums32 + at;
-        value = V::fma(w_min, V::mul(V::to_float(V::broadcast32(q_sum)), a_scale), value);
-      }
+      if constexpr (HasMin) value = V::fma(w_min, V::broadcast_float(sums + t), value);
       V::store_float(acc[t][panel], value);
     }
   }
@@ -178,7 +171,7 @@ __attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin
     configured = count;
     alignas(64) float acc[kTokens][kPanels][kPanelRows] = {};
     for (size_t p = 0; p < panel_count && first != 0; ++p) {
-      const auto y = simd::Outputs<V>::of_panel(args, row + p * kPanelRows);
+      const simd::Outputs<V, 1> y(args, row + p * kPanelRows);
       for (size_t t = 0; t < count; ++t) {
         V::Float value[1][1];
         y.load(token + t, value);
@@ -187,10 +180,10 @@ __attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin
     }
     Tiles::run({args.activations, panels, panel_count, first, cols, token, count}, acc);
     for (size_t p = 0; p < panel_count; ++p) {
-      const auto y = simd::Outputs<V>::of_panel(args, row + p * kPanelRows);
+      const simd::Outputs<V, 1> y(args, row + p * kPanelRows);
       for (size_t t = 0; t < count; ++t) {
-        const V::Float value = V::load_float(acc[t][p]);
-        y.store_token(token + t, &value);
+        const V::Float value[1][1] = {{V::load_float(acc[t][p])}};
+        y.store(token + t, value);
       }
     }
   }
@@ -212,7 +205,7 @@ class IntegerMatmul {
 
  private:
   using Panel = SignedPanel<F.group, F.has_min()>;
-  static_assert(kPanels * sizeof(Panel) <= kMatmulScratchBytes);
+  static_assert(kPanels * sizeof(Panel) <= kTileScratchBytes);
 
   static void run_rows(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
     auto* panels = reinterpret_cast<Panel*>(args.scratch);

@@ -19,48 +19,81 @@ __m256 inverse_scale(__m256i largest_bits, float* scale) {
 }
 
 /// Rounded to nearest even within +-127; a NaN becomes -127 (VMAXPS returns its second operand).
-__m256i round_codes(__m256 x, __m256 inverse) {
-  const __m256 value = _mm256_max_ps(_mm256_mul_ps(x, inverse), _mm256_set1_ps(-127.0f));
+__m256i round_codes(const float* x, __m256 inverse) {
+  const __m256 value = _mm256_max_ps(_mm256_mul_ps(_mm256_loadu_ps(x), inverse), _mm256_set1_ps(-127.0f));
   return _mm256_cvtps_epi32(_mm256_min_ps(value, _mm256_set1_ps(127.0f)));
 }
 
-int32_t sum16(__m128i q) {
-  const __m128i pairs = _mm_maddubs_epi16(_mm_set1_epi8(1), q);
-  __m128i sums = _mm_madd_epi16(pairs, _mm_set1_epi16(1));
+__m256i quantize32(const float* x, __m256 inverse) {
+  const __m256i low = _mm256_packs_epi32(round_codes(x, inverse), round_codes(x + 8, inverse));
+  const __m256i high = _mm256_packs_epi32(round_codes(x + 16, inverse), round_codes(x + 24, inverse));
+  // Packing works within 128-bit lanes: the permutation puts the words of four codes into order.
+  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+  return _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
+}
+
+/// Sums of fours.
+__m256i sum4(__m256i q) {
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), q);
+  return _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+}
+
+int32_t sum_lanes(__m128i sums) {
   sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0x4e));
   sums = _mm_add_epi32(sums, _mm_shuffle_epi32(sums, 0xb1));
   return _mm_cvtsi128_si32(sums);
 }
 
-void quantize_group(const float* x, size_t g, const QuantizedToken& out) {
+__m128i low_half(__m256i v) {
+  return _mm256_castsi256_si128(v);
+}
+__m128i high_half(__m256i v) {
+  return _mm256_extracti128_si256(v, 1);
+}
+
+/// x [size] to the group of scales `g`; size is that of the scales.
+void quantize_group(const float* x, size_t size, size_t group, size_t g, const QuantizedToken& out) {
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
-  __m256 v[4];
   __m256i largest = _mm256_setzero_si256();
-  for (int i = 0; i < 4; ++i) {
-    v[i] = _mm256_loadu_ps(x + 8 * i);
-    largest = _mm256_max_epi32(largest, _mm256_and_si256(_mm256_castps_si256(v[i]), magnitude));
+  for (size_t i = 0; i < size; i += 8) {
+    const __m256i bits = _mm256_castps_si256(_mm256_loadu_ps(x + i));
+    largest = _mm256_max_epi32(largest, _mm256_and_si256(bits, magnitude));
   }
-  const __m256 inverse = inverse_scale(largest, out.scale + g);
-  const __m256i low = _mm256_packs_epi32(round_codes(v[0], inverse), round_codes(v[1], inverse));
-  const __m256i high = _mm256_packs_epi32(round_codes(v[2], inverse), round_codes(v[3], inverse));
-  // Packing works within 128-bit lanes: the permutation puts the words of four codes into order.
-  const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-  const __m256i q = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(low, high), order);
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + 32 * g), q);
-  out.sums16[2 * g] = sum16(_mm256_castsi256_si128(q));
-  out.sums16[2 * g + 1] = sum16(_mm256_extracti128_si256(q, 1));
-  out.sums32[g] = out.sums16[2 * g] + out.sums16[2 * g + 1];
+  float scale;
+  const __m256 inverse = inverse_scale(largest, &scale);
+  __m256i sums = _mm256_setzero_si256();
+  for (size_t i = 0; i < size; i += 32) {
+    const __m256i q = quantize32(x + i, inverse);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.q + size * g + i), q);
+    if (out.moved != nullptr) {
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out.moved + size * g + i),
+                          _mm256_xor_si256(q, _mm256_set1_epi8(char(0x80))));
+    }
+    sums = _mm256_add_epi32(sums, sum4(q));
+  }
+  out.scale[g * out.stride] = scale;
+  const auto store_sum = [&](size_t at, int32_t sum) {
+    out.sums[at * out.stride] = sum;
+    out.scaled_sums[at * out.stride] = float(sum) * scale;
+  };
+  if (group == size) {
+    store_sum(g, sum_lanes(_mm_add_epi32(low_half(sums), high_half(sums))));
+  } else {
+    store_sum(2 * g, sum_lanes(low_half(sums)));
+    store_sum(2 * g + 1, sum_lanes(high_half(sums)));
+  }
 }
 
 }  // namespace
 
-void quantize_activations(const float* x, size_t cols, const QuantizedToken& out) {
-  const size_t groups = cols / kActivationGroup, rest = cols % kActivationGroup;
-  for (size_t g = 0; g < groups; ++g) quantize_group(x + g * kActivationGroup, g, out);
+void quantize_activations(const float* x, size_t cols, size_t group, const QuantizedToken& out) {
+  constexpr size_t kMostGroup = 128;
+  const size_t size = scale_group(group), groups = cols / size, rest = cols % size;
+  for (size_t g = 0; g < groups; ++g) quantize_group(x + g * size, size, group, g, out);
   if (rest == 0) return;
-  float padded[kActivationGroup] = {};
-  memcpy(padded, x + groups * kActivationGroup, rest * sizeof(float));
-  quantize_group(padded, groups, out);
+  float padded[kMostGroup] = {};
+  memcpy(padded, x + groups * size, rest * sizeof(float));
+  quantize_group(padded, size, group, groups, out);
 }
 
 }  // namespace nibble::avx2

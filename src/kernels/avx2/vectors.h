@@ -23,11 +23,12 @@ struct Avx2Vectors {
   static constexpr int kRowVectors = int(kPanelRows) / kRows;
   /// Tokens of a tile: 2 x 4 integer sums leave room for two weights, an activation and products among 16
   /// registers; 2 x 6 float sums for two weights and an activation.
-  static constexpr int kIntegerTokens = 4;
+  static constexpr int kTilePanels = 1, kIntegerTokens = 4;
   static constexpr int kFloatTokens = 6;
 
   static NIBBLE_INLINE Int load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static NIBBLE_INLINE void store(void* p, Int v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+  static NIBBLE_INLINE Int zero() { return _mm256_setzero_si256(); }
   static NIBBLE_INLINE Int set8(int v) { return _mm256_set1_epi8(char(v)); }
   static NIBBLE_INLINE Int set16(int v) { return _mm256_set1_epi16(short(v)); }
   static NIBBLE_INLINE Int broadcast32(const void* p) {
@@ -52,6 +53,7 @@ struct Avx2Vectors {
   }
   static NIBBLE_INLINE Int add16(Int a, Int b) { return _mm256_add_epi16(a, b); }
   static NIBBLE_INLINE Int add32(Int a, Int b) { return _mm256_add_epi32(a, b); }
+  static NIBBLE_INLINE Int sub8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
   static NIBBLE_INLINE Int sub32(Int a, Int b) { return _mm256_sub_epi32(a, b); }
   static NIBBLE_INLINE Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
   static NIBBLE_INLINE Int maddubs(Int unsigned8, Int signed8) {

@@ -28,7 +28,7 @@ struct Avx512Vectors {
   static constexpr int kRowVectors = int(kPanelRows) / kRows;
   /// Tokens of a tile: 8 integer and 8 float sums leave half of the 32 registers for the operands; 12
   /// float sums of a block and 12 accumulators leave a quarter.
-  static constexpr int kIntegerTokens = 8;
+  static constexpr int kTilePanels = 1, kIntegerTokens = 8;
   static constexpr int kFloatTokens = 12;
 
   static NIBBLE_INLINE Int load(const void* p) { return _mm512_loadu_si512(p); }
@@ -58,6 +58,7 @@ struct Avx512Vectors {
   }
   static NIBBLE_INLINE Int add16(Int a, Int b) { return _mm512_add_epi16(a, b); }
   static NIBBLE_INLINE Int add32(Int a, Int b) { return _mm512_add_epi32(a, b); }
+  static NIBBLE_INLINE Int sub8(Int a, Int b) { return _mm512_sub_epi8(a, b); }
   static NIBBLE_INLINE Int sub32(Int a, Int b) { return _mm512_sub_epi32(a, b); }
   static NIBBLE_INLINE Int madd(Int a, Int b) { return _mm512_madd_epi16(a, b); }
   static NIBBLE_INLINE Int maddubs(Int unsigned8, Int signed8) {

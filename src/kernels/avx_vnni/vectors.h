@@ -15,7 +15,6 @@ namespace {
 /// 228 Gop/s on a core of Zen 4 limited to the 16 registers that the encoding of AVX-VNNI can name.
 struct AvxVnniVectors : Avx2Vectors {
   static constexpr bool kDotProduct = true;
-  static NIBBLE_INLINE Int zero() { return _mm256_setzero_si256(); }
   static NIBBLE_INLINE Int dot(Int sum, Int unsigned8, Int signed8) {
     return _mm256_dpbusd_avx_epi32(sum, unsigned8, signed8);
   }

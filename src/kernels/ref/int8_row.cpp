@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/matmul_args.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
 
@@ -33,7 +34,7 @@ void expand_scaled(const std::byte* row, size_t cols, Int8Row& out, Value value)
     uint8_t q[Block::kElements];
     unpack_codes(b, q);
     for (size_t i = 0; i < Block::kElements; ++i) out.q[first + i] = int8_t(value(q[i]));
-    for (size_t g = first / 32; g < (first + Block::kElements) / 32; ++g) {
+    for (size_t g = first / out.group; g < (first + Block::kElements) / out.group; ++g) {
       if constexpr (std::is_same_v<Block, BlockMXFP4>) {
         out.scale[g] = mxfp4_half_scale(b.e);
       } else {
@@ -98,15 +99,32 @@ bool is_integer_format(DType dtype) {
   }
 }
 
+size_t integer_group(DType dtype) {
+  switch (dtype) {
+    case DType::Q2_K:
+    case DType::Q3_K:
+    case DType::Q6_K:
+      return 16;
+    case DType::INT4_G64:
+    case DType::UINT4_G64:
+      return 64;
+    case DType::INT4_G128:
+    case DType::UINT4_G128:
+    case DType::INT8:
+      return 128;
+    default:
+      return 32;
+  }
+}
+
 void expand_int8_row(const TensorView& tensor, size_t index, Int8Row& out) {
-  const size_t cols = tensor.cols(), padded = (cols + 31) / 32 * 32;
+  out.group = integer_group(tensor.dtype);
+  const size_t step = scale_group(out.group);
+  const size_t cols = tensor.cols(), padded = (cols + step - 1) / step * step;
   const std::byte* row = tensor.data.data() + index * row_bytes(tensor.dtype, cols);
   const auto minus = [](int offset) { return [offset](uint8_t q) { return int(q) - offset; }; };
   const auto identity = minus(0);
   const auto iq4 = [](uint8_t q) { return kIQ4Values[q]; };
-  const bool halves =
-      tensor.dtype == DType::Q2_K || tensor.dtype == DType::Q3_K || tensor.dtype == DType::Q6_K;
-  out.group = halves ? 16 : 32;
   out.q.assign(padded, 0);
   out.scale.assign(padded / out.group, 0.0f);
   out.min.clear();

@@ -18,15 +18,14 @@ int dot(const int8_t* a, const int8_t* b, size_t n) {
 }
 
 float integer_output(const Int8Row& row, const ActivationArgs& x, size_t token) {
-  const size_t groups = x.padded_cols / kActivationGroup;
-  const int8_t* q = x.q + token * x.padded_cols;
-  const int32_t* sums = row.group == 16 ? x.sums16 + token * groups * 2 : x.sums32 + token * groups;
+  const size_t parts = scale_group(row.group) / row.group;
+  const int8_t* q = x.q + token * x.stride;
   float acc = 0.0f;
   for (size_t g = 0; g < row.scale.size(); ++g) {
-    const float scale = x.scale[token * groups + g * row.group / kActivationGroup];
+    const float scale = x.scale[g / parts * x.tokens + token];
     const float product = float(dot(row.q.data() + g * row.group, q + g * row.group, row.group));
     acc = std::fma(product, row.scale[g] * scale, acc);
-    if (!row.min.empty()) acc = std::fma(row.min[g], float(sums[g]) * scale, acc);
+    if (!row.min.empty()) acc = std::fma(row.min[g], x.scaled_sums[g * x.tokens + token], acc);
   }
   return acc;
 }

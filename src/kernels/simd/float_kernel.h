@@ -49,7 +49,7 @@ struct PackedFloatPanel {
     } else {
       constexpr size_t kBytes = kBlockBytes / kFloatBlock / kPanelRows;
       const uint8_t* elements = block + (inside * kPanelRows + r * V::kRows) * kBytes;
-      unroll<8>([&]<int I>() { w[I] = element(elements + I * kPanelRows * kBytes); });
+      unroll<8>([&]<int I>() NIBBLE_INLINE_LAMBDA { w[I] = element(elements + I * kPanelRows * kBytes); });
     }
   }
   NIBBLE_INLINE Float scale(size_t col, int r) const {
@@ -138,9 +138,11 @@ class FloatTile {
       set_zero<V>(part);
       size_t col = block;
       for (; col + 8 <= end; col += 8) {
-        unroll<8>([&]<int I>() { add_column<I>(panel, col, activations + col + I, x.cols, part); });
+        unroll<8>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+          add_column<I>(panel, col, activations + col + I, x.cols, part);
+        });
       }
-      unroll<7>([&]<int I>() {
+      unroll<7>([&]<int I>() NIBBLE_INLINE_LAMBDA {
         if (col + I < end) add_column<I>(panel, col, activations + col + I, x.cols, part);
       });
       for (int r = 0; r < R; ++r) {
@@ -170,7 +172,7 @@ NIBBLE_INLINE void add_eight(const Panel& panel, size_t col, size_t count, const
   for (int r = 0; r < Panel::kVectors; ++r) {
     typename V::Float w[8];
     panel.eight(col, r, w);
-    unroll<8>([&]<int I>() {
+    unroll<8>([&]<int I>() NIBBLE_INLINE_LAMBDA {
       if (I < count) part[0][r] = V::fma(w[I], V::broadcast_float(x + I), part[0][r]);
     });
   }
@@ -200,7 +202,7 @@ NIBBLE_INLINE void multiply_one(const Panel& panel, const float* x, size_t cols,
 template <class V, bool Scaled>
 __attribute__((noinline)) void multiply_unpacked(const UnpackedFloatPanel<V, Scaled>& panel, size_t first,
                                                  size_t cols, const ActivationArgs& x, size_t begin,
-                                                 size_t end, const Outputs<V>& y) {
+                                                 size_t end, const Outputs<V, 1>& y) {
   for_each_tile<V::kFloatTokens>(begin, end, [&]<int T>(size_t token) {
     typename V::Float acc[T][V::kRowVectors];
     first == 0 ? set_zero<V>(acc) : y.load(token, acc);
@@ -238,20 +240,19 @@ class FloatMatmul {
       const PackedFloatPair<V, F> pair{{packed_panel(args, row), packed_panel(args, row + kPanelRows)}};
       typename V::Float acc[1][2 * R];
       multiply_one<V>(pair, args.activations.x, args.cols, acc);
-      Outputs<V>::of_panel(args, row).store_token(0, acc[0]);
-      Outputs<V>::of_panel(args, row + kPanelRows).store_token(0, acc[0] + R);
+      Outputs<V, 2>(args, row).store(0, acc);
     }
     if (row >= args.row_end) return;
     typename V::Float acc[1][R];
     multiply_one<V>(packed_panel(args, row), args.activations.x, args.cols, acc);
-    Outputs<V>::of_panel(args, row).store(0, acc);
+    Outputs<V, 1>(args, row).store(0, acc);
   }
 
   /// Columns in blocks that fit the scratch memory.
   static void run_many(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
     const Packed packed = packed_panel(args, row);
-    const Outputs<V> y = Outputs<V>::of_panel(args, row);
-    constexpr size_t kMost = kMatmulScratchBytes / (Unpacked::kBlockFloats * sizeof(float)) * kFloatBlock;
+    const Outputs<V, 1> y(args, row);
+    constexpr size_t kMost = kTileScratchBytes / (Unpacked::kBlockFloats * sizeof(float)) * kFloatBlock;
     for (size_t first = 0; first < args.cols; first += kMost) {
       const size_t cols = args.cols - first < kMost ? args.cols - first : kMost;
       multiply_unpacked(unpacked(packed, first, cols, args.scratch), first, cols, args.activations, begin,

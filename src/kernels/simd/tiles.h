@@ -15,52 +15,60 @@ NIBBLE_INLINE void set_zero(typename V::Float (&acc)[T][R]) {
   }
 }
 
-/// The outputs of one panel. The last panel of a matrix may have fewer than kPanelRows rows.
-template <class V>
+/// The outputs of Panels neighbouring panels. The matrix may end within them.
+template <class V, int Panels>
 struct Outputs {
+  static constexpr int kVectors = Panels * V::kRowVectors;
   float* y;
   size_t stride;
   size_t rows;
 
-  static Outputs of_panel(const MatmulArgs& args, size_t row) {
-    const size_t left = args.row_end - row;
-    return {args.y + row, args.y_stride, left < kPanelRows ? left : kPanelRows};
-  }
+  Outputs(const MatmulArgs& args, size_t row)
+      : y(args.y + row), stride(args.y_stride), rows(least(args.row_end - row, Panels * kPanelRows)) {}
 
   template <int T>
-  NIBBLE_INLINE void load(size_t token, typename V::Float (&acc)[T][V::kRowVectors]) const {
+  NIBBLE_INLINE void load(size_t token, typename V::Float (&acc)[T][kVectors]) const {
     for (int t = 0; t < T; ++t) {
-      alignas(64) float row[kPanelRows] = {};
+      alignas(64) float part[Panels * kPanelRows] = {};
       const float* from = y + (token + t) * stride;
-      if (rows < kPanelRows) from = static_cast<const float*>(memcpy(row, from, rows * sizeof(float)));
-      for (int r = 0; r < V::kRowVectors; ++r) acc[t][r] = V::load_float(from + r * V::kRows);
+      if (!whole()) from = static_cast<const float*>(memcpy(part, from, rows * sizeof(float)));
+      for (int r = 0; r < kVectors; ++r) acc[t][r] = V::load_float(from + r * V::kRows);
     }
   }
 
   template <int T>
-  NIBBLE_INLINE void store(size_t token, const typename V::Float (&acc)[T][V::kRowVectors]) const {
-    for (int t = 0; t < T; ++t) store_token(token + t, acc[t]);
+  NIBBLE_INLINE void store(size_t token, const typename V::Float (&acc)[T][kVectors]) const {
+    for (int t = 0; t < T; ++t) {
+      alignas(64) float part[Panels * kPanelRows];
+      float* to = y + (token + t) * stride;
+      for (int r = 0; r < kVectors; ++r) V::store_float((whole() ? to : part) + r * V::kRows, acc[t][r]);
+      if (!whole()) memcpy(to, part, rows * sizeof(float));
+    }
   }
 
-  /// One token's accumulators [V::kRowVectors].
-  NIBBLE_INLINE void store_token(size_t token, const typename V::Float* acc) const {
-    alignas(64) float row[kPanelRows];
-    float* to = y + token * stride;
-    for (int r = 0; r < V::kRowVectors; ++r) {
-      V::store_float((rows < kPanelRows ? row : to) + r * V::kRows, acc[r]);
-    }
-    if (rows < kPanelRows) memcpy(to, row, rows * sizeof(float));
-  }
+ private:
+  static constexpr size_t least(size_t a, size_t b) { return a < b ? a : b; }
+  NIBBLE_INLINE bool whole() const { return rows == Panels * kPanelRows; }
 };
 
-/// Calls body<T>(token) for tiles of Most tokens over [begin, end), and for halves of it at the end: fewer
-/// sizes to compile, and a tail costs at most one pass over the panel more for each.
+/// Calls body<T>() with T = size, which is from 1 to Most.
+template <int Most, class Body>
+NIBBLE_INLINE void with_size(size_t size, Body&& body) {
+  unroll<Most>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+    if (size == I + 1) body.template operator()<I + 1>();
+  });
+}
+
+/// Calls body<T>(token) for tiles of up to Most tokens over [begin, end); the last two share what is left
+/// evenly, since a small tile costs nearly as much as a large one.
 template <int Most, class Body>
 NIBBLE_INLINE void for_each_tile(size_t begin, size_t end, Body&& body) {
   size_t token = begin;
-  for (; token + Most <= end; token += Most) body.template operator()<Most>(token);
-  if constexpr (Most > 1) {
-    if (token < end) for_each_tile<Most / 2>(token, end, body);
+  for (; end - token >= 2 * Most || end - token == Most; token += Most) body.template operator()<Most>(token);
+  while (token < end) {
+    const size_t left = end - token, size = left > Most ? (left + 1) / 2 : left;
+    with_size<Most>(size, [&]<int T>() { body.template operator()<T>(token); });
+    token += size;
   }
 }
 
