@@ -3,8 +3,8 @@
 #include "kernels/simd/integer_tile.h"
 
 /// Matrix products of packed integer weights with int8 activations, for any vector type V of 32-bit lanes
-/// (avx2/vectors.h, avx512/vectors.h). One lane is one row. One token takes the codes apart in registers;
-/// several unpack panels once and go over them tile by tile, with the same results.
+/// (avx2/vectors.h, avx512/vectors.h). One lane is one row. Few tokens take the codes apart in registers;
+/// many unpack panels once and go over them tile by tile, with the same results.
 namespace nibble::simd {
 
 /// Some steps of the columns of unpacked panels, and where their products go.
@@ -43,10 +43,7 @@ class IntegerMatmul {
  public:
   static void run(const MatmulArgs& args) {
     const size_t tokens = args.activations.tokens;
-    if (tokens == 1) {
-      for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) run_one(args, row);
-      return;
-    }
+    if (tokens <= V::kPackedTokens) return run_few(args);
     for (size_t begin = 0; begin < tokens; begin += args.token_block) {
       const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
       for (size_t row = args.row_begin; row < args.row_end; row += kTileRows) run_many(args, row, begin, end);
@@ -63,11 +60,16 @@ class IntegerMatmul {
     return Packed(bytes + row / kPanelRows * F.panel_bytes(args.cols));
   }
 
-  static void run_one(const MatmulArgs& args, size_t row) {
-    typename V::Float acc[1][V::kRowVectors];
-    set_zero<V>(acc);
-    PackedTile<V, F>::run(packed_panel(args, row), args.activations, acc);
-    Outputs<V, 1>(args, row).store(0, acc);
+  /// Reads the packed panels once.
+  static void run_few(const MatmulArgs& args) {
+    for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
+      for_each_tile<V::kPackedTokens>(0, args.activations.tokens, [&]<int T>(size_t token) {
+        typename V::Float acc[T][V::kRowVectors];
+        set_zero<V>(acc);
+        PackedTile<V, F, T>::run(packed_panel(args, row), args.activations, token, acc);
+        Outputs<V, 1>(args, row).store(token, acc);
+      });
+    }
   }
 
   /// Columns in blocks that fit the first-level cache.

@@ -36,8 +36,17 @@ struct ScaleStep {
   }
 };
 
-/// One token and one packed panel: the codes are taken apart in registers.
-template <class V, PackedFormat F>
+/// Codes stand Offset above the weights: takes Offset times the sums of the tokens' activations off.
+template <class V, int Offset, int T, int R>
+NIBBLE_INLINE void subtract_offset(const int32_t* sums, typename V::Int (&sum)[T][R]) {
+  for (int t = 0; t < T; ++t) {
+    const typename V::Int correction = V::template multiply<Offset>(V::broadcast32(sums + t));
+    for (int r = 0; r < R; ++r) sum[t][r] = V::sub32(sum[t][r], correction);
+  }
+}
+
+/// T tokens and one packed panel: the codes are taken apart in registers.
+template <class V, PackedFormat F, int T>
 class PackedTile {
  public:
   using Int = typename V::Int;
@@ -45,20 +54,24 @@ class PackedTile {
   using Panel = PackedPanel<V, F>;
   static constexpr int R = V::kRowVectors;
 
-  static NIBBLE_INLINE void run(const Panel& panel, const ActivationArgs& x, Float (&acc)[1][R]) {
+  static NIBBLE_INLINE void run(const Panel& panel, const ActivationArgs& x, size_t token,
+                                Float (&acc)[T][R]) {
     const size_t steps = x.padded_cols / kStep;
     for (size_t step = 0; step < steps; ++step) {
       unroll<kParts>([&]<int Part>() NIBBLE_INLINE_LAMBDA {
-        const size_t group = step * kParts + Part;
-        Int sum[1][R];
-        for (Int& s : sum[0]) s = V::zero();
-        for (int chunk = 0; chunk < kChunks; ++chunk) add<Part>(panel, step * kChunks + chunk, x, sum[0]);
-        if constexpr (kProducts != Products::wide && Panel::kOffset != 0) {
-          const Int correction = V::template multiply<Panel::kOffset>(V::broadcast32(x.sums + group));
-          for (Int& s : sum[0]) s = V::sub32(s, correction);
+        const size_t group = (step * kParts + Part) * x.tokens + token;
+        Int sum[T][R];
+        for (auto& of_token : sum) {
+          for (Int& s : of_token) s = V::zero();
         }
-        ScaleStep<V, F, 1, R>::run(Scales{panel}, step, Part, x.scale + step, x.scaled_sums + group, sum,
-                                   acc);
+        for (int chunk = 0; chunk < kChunks; ++chunk) {
+          const size_t column_chunk = step * kChunks + chunk;
+          for (int r = 0; r < R; ++r) add<Part>(panel, column_chunk, x, token, r, sum);
+        }
+        if constexpr (kProducts != Products::wide && Panel::kOffset != 0)
+          subtract_offset<V, Panel::kOffset>(x.sums + group, sum);
+        ScaleStep<V, F, T, R>::run(Scales{panel}, step, Part, x.scale + step * x.tokens + token,
+                                   x.scaled_sums + group, sum, acc);
       });
     }
   }
@@ -77,33 +90,38 @@ class PackedTile {
     NIBBLE_INLINE Float min(size_t step, int part, int r) const { return panel.min(step * kParts + part, r); }
   };
 
-  /// sum += the products of a chunk (of a part of it where groups are smaller).
+  /// sum[..][r] += the products of a chunk (of a part of it where groups are smaller).
   template <int Part>
-  static NIBBLE_INLINE void add(const Panel& panel, size_t chunk, const ActivationArgs& x, Int (&sum)[R]) {
-    const int8_t* q = x.q + chunk * 32;
-    for (int r = 0; r < R; ++r) {
-      if constexpr (kProducts == Products::dot) {
-        unroll<kQuads>([&]<int I>() NIBBLE_INLINE_LAMBDA {
-          constexpr int Q = Part * kQuads + I;
-          sum[r] = V::dot(sum[r], panel.template unsigned_quad<Q>(chunk, r), V::broadcast32(q + 4 * Q));
-        });
-      } else if constexpr (kProducts == Products::wide) {
-        const int16_t* q16 = x.q16 + chunk * 32;
-        unroll<2 * kQuads>([&]<int I>() NIBBLE_INLINE_LAMBDA {
-          constexpr int P = 2 * Part * kQuads + I;
-          const Int w = panel.template pairs<P / 2, P % 2>(chunk, r);
-          sum[r] = V::add32(sum[r], V::madd(w, V::broadcast32(q16 + 2 * P)));
-        });
-      } else {
-        Int sum16;
-        unroll<kQuads>([&]<int I>() NIBBLE_INLINE_LAMBDA {
-          constexpr int Q = Part * kQuads + I, kRun = narrow_run<F>(kQuads);
-          const Int product =
-              V::maddubs(panel.template unsigned_quad<Q>(chunk, r), V::broadcast32(q + 4 * Q));
-          sum16 = I % kRun == 0 ? product : V::add16(sum16, product);
-          if constexpr (I % kRun == kRun - 1) sum[r] = V::add32(sum[r], V::madd(sum16, V::set16(1)));
-        });
-      }
+  static NIBBLE_INLINE void add(const Panel& panel, size_t chunk, const ActivationArgs& x, size_t token,
+                                int r, Int (&sum)[T][R]) {
+    const size_t at = token * x.stride + chunk * 32;
+    if constexpr (kProducts == Products::dot) {
+      unroll<kQuads>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+        constexpr int Q = Part * kQuads + I;
+        const Int w = panel.template unsigned_quad<Q>(chunk, r);
+        for (int t = 0; t < T; ++t)
+          sum[t][r] = V::dot(sum[t][r], w, V::broadcast32(x.q + at + t * x.stride + 4 * Q));
+      });
+    } else if constexpr (kProducts == Products::wide) {
+      unroll<2 * kQuads>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+        constexpr int P = 2 * Part * kQuads + I;
+        const Int w = panel.template pairs<P / 2, P % 2>(chunk, r);
+        for (int t = 0; t < T; ++t) {
+          const Int a = V::broadcast32(x.q16 + at + t * x.stride + 2 * P);
+          sum[t][r] = V::add32(sum[t][r], V::madd(w, a));
+        }
+      });
+    } else {
+      Int sum16[T];
+      unroll<kQuads>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+        constexpr int Q = Part * kQuads + I, kRun = narrow_run<F>(kQuads);
+        const Int w = panel.template unsigned_quad<Q>(chunk, r);
+        for (int t = 0; t < T; ++t) {
+          const Int product = V::maddubs(w, V::broadcast32(x.q + at + t * x.stride + 4 * Q));
+          sum16[t] = I % kRun == 0 ? product : V::add16(sum16[t], product);
+          if constexpr (I % kRun == kRun - 1) sum[t][r] = V::add32(sum[t][r], V::madd(sum16[t], V::set16(1)));
+        }
+      });
     }
   }
 };
@@ -124,9 +142,11 @@ class UnpackedTile {
       unroll<kParts>([&]<int Part>() NIBBLE_INLINE_LAMBDA {
         const size_t group = ((first + step) * kParts + Part) * x.tokens + token;
         Int sum[T][R];
-        for (int chunk = 0; chunk < kChunks; ++chunk)
-          add<Part>(panel, step, chunk, x, token, (first + step) * kChunks + chunk, sum);
-        if constexpr (kProducts == Products::narrow && U.offset != 0) correct(x.sums + group, sum);
+        unroll<kChunks>([&]<int Chunk>() NIBBLE_INLINE_LAMBDA {
+          add<Part>(panel, step, Chunk, x, token, (first + step) * kChunks + Chunk, sum);
+        });
+        if constexpr (kProducts == Products::narrow && U.offset != 0)
+          subtract_offset<V, U.offset>(x.sums + group, sum);
         ScaleStep<V, U, T, R>::run(panel, step, Part, x.scale + (first + step) * x.tokens + token,
                                    x.scaled_sums + group, sum, acc);
       });
@@ -136,13 +156,6 @@ class UnpackedTile {
  private:
   static constexpr Products kProducts = products_of<V, U>();
   static constexpr int kParts = Panel::kParts, kChunks = Panel::kChunks, kQuads = 8 / kParts;
-
-  static NIBBLE_INLINE void correct(const int32_t* sums, Int (&sum)[T][R]) {
-    for (int t = 0; t < T; ++t) {
-      const Int correction = V::template multiply<U.offset>(V::broadcast32(sums + t));
-      for (int r = 0; r < R; ++r) sum[t][r] = V::sub32(sum[t][r], correction);
-    }
-  }
 
   template <int Part>
   static NIBBLE_INLINE void add(const Panel& panel, size_t step, int chunk, const ActivationArgs& x,
