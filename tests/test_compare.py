@@ -154,7 +154,7 @@ def test_bench(nibble, models):
     assert [d["batch"] for d in result["decode"]] == [1, 3]
     for speed in result["prefill"] + result["decode"]:
         assert speed["runs"][0] <= speed["tokens_per_s"] <= speed["runs"][-1]
-        assert speed["of_roof"] > 0 and speed["threads"] in threads
+        assert speed["of_roof"] > 0 and speed["threads"] in threads and speed["kernels"]
 
 
 def test_bench_with_the_threads_asked_for(nibble, models):

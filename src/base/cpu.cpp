@@ -136,9 +136,14 @@ bool cpu_supports(Isa isa) {
   return std::find(isas.begin(), isas.end(), isa) != isas.end();
 }
 
-Isa selected_isa() {
+bool isa_is_forced() {
   const char* wanted = std::getenv("NIBBLE_ISA");
-  if (wanted == nullptr || *wanted == '\0') return cpu_info().isas.back();
+  return wanted != nullptr && *wanted != '\0';
+}
+
+Isa selected_isa() {
+  if (!isa_is_forced()) return cpu_info().isas.back();
+  const char* wanted = std::getenv("NIBBLE_ISA");
   const auto it = std::find(kIsaNames.begin(), kIsaNames.end(), std::string_view(wanted));
   if (it == kIsaNames.end()) {
     fail("NIBBLE_ISA={} is not an instruction set; use scalar, avx2, avx_vnni, avx512, avx512_vnni or amx",

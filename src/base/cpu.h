@@ -16,6 +16,8 @@ enum class Isa {
   amx,          ///< avx512_vnni with AMX-TILE, AMX-INT8 and AMX-BF16
 };
 
+inline constexpr size_t kIsaCount = size_t(Isa::amx) + 1;
+
 std::string_view isa_name(Isa isa);
 
 struct CpuInfo {
@@ -45,5 +47,8 @@ bool cpu_supports(Isa isa);
 /// The widest instruction set kernels may use: the machine's best, or what NIBBLE_ISA names.
 /// Throws Error when NIBBLE_ISA is unknown or the machine can't run it.
 Isa selected_isa();
+
+/// NIBBLE_ISA names one.
+bool isa_is_forced();
 
 }  // namespace nibble

@@ -1,4 +1,5 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <chrono>
@@ -38,9 +39,10 @@ std::string threads_text(const ordered_json& figures) {
 
 void print_speed(const std::string& what, const ordered_json& speed) {
   const auto& runs = speed["runs"];
-  fmt::print("  {:<20}{:>9.1f} tokens/s  ({:.1f} to {:.1f}), {:3.0f}% of the roof, {}\n", what,
+  fmt::print("  {:<20}{:>9.1f} tokens/s  ({:.1f} to {:.1f}), {:3.0f}% of the roof; {}, {}\n", what,
              speed["tokens_per_s"].get<double>(), runs.front().get<double>(), runs.back().get<double>(),
-             100 * speed["of_roof"].get<double>(), threads_text(speed));
+             100 * speed["of_roof"].get<double>(), threads_text(speed),
+             fmt::join(speed["kernels"].get<std::vector<std::string>>(), " "));
 }
 
 void print_roofs(const ordered_json& roof) {
@@ -88,8 +90,8 @@ void run_bench(BenchFlags& options) {
   options.bench.fit_defaults(model->config().context_length, options.prompt->count() > 0,
                              options.generate->count() > 0);
   const WeightTraffic traffic = weight_traffic(*model);
-  options.bench.choose_threads = [&](uint32_t tokens, uint32_t logits) {
-    return choose_threads(steps, traffic, tokens, logits);
+  options.bench.settings = [&](uint32_t tokens, uint32_t logits) {
+    return candidate_settings(steps, *model, tokens, logits);
   };
   const BenchResult bench = run_bench(model, pool, options.bench);
   const Roofs roofs = highest(steps);

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
+#include <span>
 
 #include "base/error.h"
 #include "base/process.h"
@@ -31,6 +33,11 @@ class Stopwatch {
   Clock::time_point wall_;
 };
 
+/// Of each setting tried: long enough for several passes of a small model, and one of a large one.
+constexpr int kTrialRounds = 4;
+constexpr double kTrialSeconds = 0.05;
+constexpr uint32_t kTrialTokens = 64;
+
 class Bench {
  public:
   Bench(const std::shared_ptr<const Model>& model, ThreadPool& pool, const BenchOptions& options,
@@ -42,8 +49,13 @@ class Bench {
     KvCache cache(model_.config(), 1, tokens, options_.kv_type);
     std::vector<BatchToken> batch;
     for (uint32_t i = 0; i < tokens; ++i) batch.push_back({random_token(), 0, i + 1 == tokens});
-    choose_threads(tokens, 1);
-    return measure({tokens, 1, 0, pool_.active(), {}, 0, {}}, [&] {
+    // Some tokens tell as much as all, and a slow machine would take minutes for them.
+    const uint32_t part = std::min(tokens, kTrialTokens);
+    const PassSetting setting = choose(part, 1, [&] {
+      cache.truncate(0, 0);
+      forward_.run(std::span(batch).last(part), cache);
+    });
+    return measure({tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, 0, {}}, [&] {
       cache.truncate(0, 0);
       forward_.run(batch, cache);
       progress_.add(tokens, "prefill");
@@ -54,21 +66,59 @@ class Bench {
     const uint32_t tokens = options_.generate;
     KvCache cache(model_.config(), sequences, options_.depth + tokens, options_.kv_type);
     for (uint32_t s = 0; s < sequences; ++s) fill(cache, s);
-    choose_threads(sequences, sequences);
-    return measure({tokens, sequences, options_.depth, pool_.active(), {}, 0, {}}, [&] {
+    std::vector<BatchToken> batch(sequences);
+    const auto decode_token = [&] {
+      for (uint32_t s = 0; s < sequences; ++s) batch[s] = {random_token(), s, true};
+      forward_.run(batch, cache);
+    };
+    const auto begin = [&] {
       for (uint32_t s = 0; s < sequences; ++s) cache.truncate(s, options_.depth);
-      std::vector<BatchToken> batch(sequences);
+    };
+    const PassSetting setting = choose(sequences, sequences, [&] {
+      begin();
+      decode_token();
+    });
+    const auto kernels = kernel_names(model_, setting.isa);
+    return measure({tokens, sequences, options_.depth, setting, kernels, {}, 0, {}}, [&] {
+      begin();
       for (uint32_t t = 0; t < tokens; ++t) {
-        for (uint32_t s = 0; s < sequences; ++s) batch[s] = {random_token(), s, true};
-        forward_.run(batch, cache);
+        decode_token();
         progress_.add(sequences, fmt::format("decode, batch {}", sequences));
       }
     });
   }
 
  private:
-  void choose_threads(uint32_t tokens, uint32_t logits) {
-    if (options_.choose_threads) pool_.set_active(options_.choose_threads(tokens, logits));
+  void use(const PassSetting& setting) {
+    pool_.set_active(setting.threads);
+    forward_.set_isa(setting.isa);
+  }
+
+  /// Tries all settings for passes of that size, in turn and several times, so that what else happens on the
+  /// machine meets all alike, and leaves the best in use: the shortest time of each counts.
+  template <typename Pass>
+  PassSetting choose(uint32_t tokens, uint32_t logits, Pass pass) {
+    std::vector<PassSetting> settings{{pool_.active(), selected_isa()}};
+    if (options_.settings) settings = options_.settings(tokens, logits);
+    use(settings[0]);
+    if (settings.size() == 1) return settings[0];
+    pass();
+    std::vector<double> seconds(settings.size(), std::numeric_limits<double>::infinity());
+    for (int round = 0; round < kTrialRounds; ++round) {
+      for (size_t i = 0; i < settings.size(); ++i) {
+        use(settings[i]);
+        for (double total = 0; total < kTrialSeconds;) {
+          Stopwatch watch;
+          pass();
+          watch.stop();
+          seconds[i] = std::min(seconds[i], watch.wall_s);
+          total += watch.wall_s;
+        }
+      }
+    }
+    const PassSetting best = settings[best_setting(settings, seconds)];
+    use(best);
+    return best;
   }
 
   /// Runs once to warm up (pages, caches, clocks), then `repeat` times.

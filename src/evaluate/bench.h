@@ -4,10 +4,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "base/profile.h"
 #include "base/thread_pool.h"
+#include "evaluate/pass_setting.h"
 #include "runtime/kv_cache.h"
 #include "runtime/model.h"
 
@@ -21,9 +23,9 @@ struct BenchOptions {
   KvType kv_type = KvType::f16;
   uint32_t repeat = 3;
   bool profile = false;  ///< find out where the time goes
-  /// Threads of the pool for a pass over so many tokens with so many rows of logits; none: as many as are
-  /// active.
-  std::function<int(uint32_t tokens, uint32_t logits)> choose_threads;
+  /// What to choose from, by measuring, for passes over so many tokens with so many rows of logits; none:
+  /// all runs as it would anyway.
+  std::function<std::vector<PassSetting>(uint32_t tokens, uint32_t logits)> settings;
 
   /// Lowers lengths that nobody asked for to what the context allows.
   void fit_defaults(uint32_t context, bool prompt_given, bool generate_given) {
@@ -37,7 +39,8 @@ struct Speed {
   uint32_t tokens = 0;  ///< per run and sequence
   uint32_t batch = 1;
   uint32_t depth = 0;
-  int threads = 0;
+  PassSetting setting;
+  std::vector<std::string> kernels;  ///< of the weights, those of most weights first
   std::vector<double> tokens_per_s;  ///< of each run, ascending
   double cpu_percent = 0;            ///< processor time over wall time; 100 is one core at work
   Profile profile;                   ///< of all runs together; zero without BenchOptions::profile

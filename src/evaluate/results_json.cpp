@@ -25,7 +25,8 @@ ordered_json speed_json(const Speed& speed, double roofline_s, bool decode) {
   if (decode) json["batch"] = speed.batch;
   if (decode) json["depth"] = speed.depth;
   json["tokens"] = speed.tokens;
-  json["threads"] = speed.threads;
+  json["threads"] = speed.setting.threads;
+  json["kernels"] = speed.kernels;
   json["tokens_per_s"] = speed.median();
   json["of_roof"] = nullptr;
   if (roofline_s > 0) json["of_roof"] = speed.median() * roofline_s;

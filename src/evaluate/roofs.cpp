@@ -5,7 +5,6 @@
 #include <atomic>
 #include <chrono>
 #include <cstring>
-#include <limits>
 #include <string>
 
 #include "base/cpu.h"
@@ -26,40 +25,44 @@ constexpr size_t kLeastBuffer = 256 << 20, kMostBuffer = size_t{1} << 30;
 constexpr int kRounds = 3, kReadPasses = 3, kMultiplyRuns = 3;
 constexpr double kMultiplySeconds = 0.04;
 
-/// Seconds that one call of the task on all threads takes.
-template <typename Task>
-double timed(ThreadPool& pool, Task task) {
+/// Seconds in which the pool does `pieces` pieces. As with the products of a model, a thread takes the next
+/// piece when it is free, so that a core that others use does not hold up all.
+template <typename Piece>
+double timed(ThreadPool& pool, size_t pieces, Piece piece) {
   // Where the results go, so that they are computed.
   static std::atomic<uint64_t> sink;
   const auto start = Clock::now();
-  pool.run([&](int thread) { sink.fetch_xor(task(thread), std::memory_order_relaxed); });
+  pool.parallel_for(pieces, 1,
+                    [&](size_t i, size_t) { sink.fetch_xor(piece(i), std::memory_order_relaxed); });
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 double measure_read(const RoofProbe& probe, ThreadPool& pool) {
-  const auto threads = size_t(pool.active());
-  const size_t total = std::clamp(4 * cpu_info().l3_bytes, kLeastBuffer, kMostBuffer);
-  const size_t part = total / threads / RoofProbe::kReadBlock * RoofProbe::kReadBlock;
-  AlignedBuffer buffer(part * threads);
-  const auto begin = [&](int thread) { return buffer.data() + size_t(thread) * part; };
-  pool.run([&](int thread) { std::memset(begin(thread), 1, part); });
+  constexpr size_t kPiece = size_t{1} << 20;
+  const size_t pieces = std::clamp(4 * cpu_info().l3_bytes, kLeastBuffer, kMostBuffer) / kPiece;
+  AlignedBuffer buffer(pieces * kPiece);
+  const auto begin = [&](size_t piece) { return buffer.data() + piece * kPiece; };
+  pool.parallel_for(pieces, 1, [&](size_t piece, size_t) { std::memset(begin(piece), 1, kPiece); });
   double best = 0;
   for (int pass = 0; pass < kReadPasses; ++pass) {
-    const double seconds = timed(pool, [&](int thread) { return probe.read(begin(thread), part); });
-    best = std::max(best, double(part * threads) / seconds);
+    const double seconds =
+        timed(pool, pieces, [&](size_t piece) { return probe.read(begin(piece), kPiece); });
+    best = std::max(best, double(pieces * kPiece) / seconds);
   }
   return best;
 }
 
-/// Operations per second of products in registers: run(rounds) makes `products` per round on each thread.
+/// Operations per second of multiply(rounds), which makes `products` per round in registers.
 template <typename Multiply>
 double measure_multiply(ThreadPool& pool, uint64_t products, Multiply multiply) {
-  uint64_t rounds = 1000;
-  const auto run = [&] { return timed(pool, [&](int) { return uint64_t(multiply(rounds)); }); };
+  constexpr size_t kPiecesPerThread = 16;
+  const size_t pieces = kPiecesPerThread * size_t(pool.active());
+  uint64_t rounds = 100;
+  const auto run = [&] { return timed(pool, pieces, [&](size_t) { return uint64_t(multiply(rounds)); }); };
   while (run() < kMultiplySeconds) rounds *= 2;
   double best = 0;
   for (int i = 0; i < kMultiplyRuns; ++i) {
-    best = std::max(best, 2.0 * double(products * rounds) * pool.active() / run());
+    best = std::max(best, 2.0 * double(products * rounds) * double(pieces) / run());
   }
   return best;
 }
@@ -133,39 +136,30 @@ Roofs highest(std::span<const Roofs> steps) {
   return best;
 }
 
-WeightTraffic weight_traffic(const Model& model) {
-  WeightTraffic traffic;
-  const auto add = [&](const Linear& w, uint64_t WeightTraffic::Operations::*part) {
-    traffic.bytes += tensor_bytes(w.dtype(), w.rows(), w.cols()).value_or(0);
-    WeightTraffic::Operations& operations = multiplies_floats(w) ? traffic.float32 : traffic.int8;
-    operations.*part += 2 * uint64_t(w.rows()) * w.cols();
-  };
+void for_each_matrix(const Model& model, FunctionRef<void(const Linear&)> visit) {
   for (const LayerWeights& layer : model.layers()) {
     for (const Linear* w :
          {&layer.q, &layer.k, &layer.v, &layer.attention_output, &layer.gate, &layer.up, &layer.down}) {
-      add(*w, &WeightTraffic::Operations::layers);
+      visit(*w);
     }
   }
-  add(model.output(), &WeightTraffic::Operations::output);
+  visit(model.output());
+}
+
+WeightTraffic weight_traffic(const Model& model) {
+  WeightTraffic traffic;
+  for_each_matrix(model, [&](const Linear& w) {
+    traffic.bytes += tensor_bytes(w.dtype(), w.rows(), w.cols()).value_or(0);
+    WeightTraffic::Operations& operations = multiplies_floats(w) ? traffic.float32 : traffic.int8;
+    uint64_t& part = &w == &model.output() ? operations.output : operations.layers;
+    part += 2 * uint64_t(w.rows()) * w.cols();
+  });
   return traffic;
 }
 
 double roofline_seconds(const Roofs& roofs, const WeightTraffic& traffic, uint64_t tokens, uint64_t logits) {
   return std::max(double(traffic.bytes) / roofs.read_bytes_per_s,
                   multiply_seconds(roofs, traffic, tokens, logits));
-}
-
-int choose_threads(std::span<const Roofs> steps, const WeightTraffic& traffic, uint64_t tokens,
-                   uint64_t logits) {
-  constexpr double kAlike = 1.02;
-  const auto seconds = [&](const Roofs& step) { return roofline_seconds(step, traffic, tokens, logits); };
-  double shortest = std::numeric_limits<double>::infinity();
-  for (const Roofs& step : steps) shortest = std::min(shortest, seconds(step));
-  int threads = std::numeric_limits<int>::max();
-  for (const Roofs& step : steps) {
-    if (seconds(step) <= kAlike * shortest) threads = std::min(threads, step.threads);
-  }
-  return threads;
 }
 
 }  // namespace nibble

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "runtime/model.h"
 
@@ -40,14 +41,11 @@ struct WeightTraffic {
   Operations int8, float32;  ///< by what the kernels multiply
 };
 WeightTraffic weight_traffic(const Model& model);
+/// Calls visit for the matrices of all layers, and then for the output matrix.
+void for_each_matrix(const Model& model, FunctionRef<void(const Linear&)> visit);
 
 /// The shortest time in which the roofs allow a pass over `tokens` tokens with `logits` rows of logits:
 /// the longer of reading the weights once and of multiplying (the roofline model, Williams et al. 2009).
 double roofline_seconds(const Roofs& roofs, const WeightTraffic& traffic, uint64_t tokens, uint64_t logits);
-
-/// The fewest threads for which that time is within 2% of the shortest, which is about what measurements of
-/// roofs vary by: where memory is the limit, more threads would only wait for it together.
-int choose_threads(std::span<const Roofs> steps, const WeightTraffic& traffic, uint64_t tokens,
-                   uint64_t logits);
 
 }  // namespace nibble

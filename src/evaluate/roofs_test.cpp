@@ -19,19 +19,6 @@ TEST(Roofs, TheRooflineIsTheLongerOfReadingAndMultiplying) {
   EXPECT_DOUBLE_EQ(roofline_seconds(kSteps[0], kTraffic, 100, 10), 3.0 + 0.1);
 }
 
-TEST(Roofs, DecodeTakesTheFewestThreadsThatReadAsFast) {
-  EXPECT_EQ(choose_threads(kSteps, kTraffic, 1, 1), 4);
-  // The order of the measurements does not matter.
-  const std::vector<Roofs> reversed(kSteps.rbegin(), kSteps.rend());
-  EXPECT_EQ(choose_threads(reversed, kTraffic, 1, 1), 4);
-}
-
-TEST(Roofs, PrefillTakesThoseThatMultiplyFastest) {
-  EXPECT_EQ(choose_threads(kSteps, kTraffic, 512, 1), 8);
-  // Of a batch of 8: with 4 threads multiplying takes 80 ms, with 8 it takes 41, and reading 33.
-  EXPECT_EQ(choose_threads(kSteps, kTraffic, 8, 8), 8);
-}
-
 TEST(Roofs, TheHighestOfEachFigureCounts) {
   std::vector<Roofs> steps = kSteps;
   steps[1].read_bytes_per_s = 31e9;

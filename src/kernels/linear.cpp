@@ -57,7 +57,9 @@ Linear Linear::pack(const TensorView& weights, const KernelEntry& kernel, Thread
   linear.view_ = weights;
   linear.rows_ = weights.rows();
   linear.cols_ = weights.cols();
-  linear.kernel_ = &kernel;
+  for (size_t isa = 0; isa < kIsaCount; ++isa) {
+    linear.kernels_[isa] = &kernel_on_same_bytes(kernel, Isa(isa));
+  }
   if (kernel.packing.pack != nullptr) {
     linear.packed_ = AlignedBuffer(kernel.packing.bytes(linear.rows_, linear.cols_));
     pool.parallel_for(panel_count(linear.rows_), 1, [&](size_t begin, size_t end) {
@@ -67,29 +69,30 @@ Linear Linear::pack(const TensorView& weights, const KernelEntry& kernel, Thread
   return linear;
 }
 
-std::string_view Linear::kernel_name() const {
-  return kernel_->name;
+std::string_view Linear::kernel_name(Isa isa) const {
+  return kernels_[size_t(isa)]->name;
 }
 
 void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& pool) const {
+  const KernelEntry& kernel = *kernels_[size_t(x.isa())];
   MatmulArgs args{};
   args.tensor = &view_;
   args.packed = packed_.data();
   args.rows = rows_;
   args.cols = cols_;
-  args.activations = x.form(kernel_->activations, kernel_->activation_group, pool);
+  args.activations = x.form(kernel.activations, kernel.activation_group, pool);
   args.y = y;
   args.y_stride = y_stride;
-  args.token_block = token_block(*kernel_, cols_);
+  args.token_block = token_block(kernel, cols_);
   args.tile_bytes = tile_bytes();
-  pool.parallel_for(panel_count(rows_), panels_per_task(*kernel_, rows_, pool.size()),
+  pool.parallel_for(panel_count(rows_), panels_per_task(kernel, rows_, pool.size()),
                     [&](size_t begin, size_t end) {
                       alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
                       MatmulArgs piece = args;
                       piece.row_begin = begin * kPanelRows;
                       piece.row_end = std::min(rows_, end * kPanelRows);
                       piece.scratch = scratch;
-                      kernel_->run(piece);
+                      kernel.run(piece);
                     });
 }
 

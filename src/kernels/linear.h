@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -27,6 +28,10 @@ class Activations {
   size_t tokens() const { return tokens_; }
   size_t cols() const { return cols_; }
 
+  /// The widest instruction set that kernels which multiply these may use.
+  void set_isa(Isa isa) { isa_ = isa; }
+  Isa isa() const { return isa_; }
+
   /// The form a kernel asks for. Integers: per token and group along cols, x ~ scale * q with q in
   /// [-127, 127] and scale = max|x| / 127; `group` as in ActivationArgs.
   ActivationArgs form(ActivationForm form, size_t group, ThreadPool& pool);
@@ -47,6 +52,7 @@ class Activations {
   void quantize(Quantized& form, ThreadPool& pool);
   void widen(Quantized& form, ThreadPool& pool);
 
+  Isa isa_ = Isa::amx;
   const float* x_ = nullptr;
   size_t tokens_ = 0, cols_ = 0;
   std::vector<Quantized> quantized_;  // one for each group that was asked for
@@ -66,12 +72,15 @@ class Linear {
   size_t rows() const { return rows_; }
   size_t cols() const { return cols_; }
   DType dtype() const { return view_.dtype; }
-  std::string_view kernel_name() const;
+  std::string_view kernel_name() const { return kernel_name(Isa::amx); }
+  /// Of the kernel that multiplies activations which allow this instruction set at most.
+  std::string_view kernel_name(Isa isa) const;
   /// Bytes held beside the mapped file.
   size_t owned_bytes() const { return packed_.size(); }
 
-  /// y[token * y_stride + row] = sum over col of W[row, col] * x[token, col]. Results of a token do not
-  /// depend on the number of threads nor on the other tokens of the batch.
+  /// With the kernel that was packed for, or the best one that x.isa() allows and that has the same results
+  /// on the same packed bytes: y[token * y_stride + row] = sum over col of W[row, col] * x[token, col].
+  /// Results of a token do not depend on the number of threads nor on the other tokens of the batch.
   void multiply(Activations& x, float* y, size_t y_stride, ThreadPool& pool) const;
 
   /// One row as float32 (an embedding look-up).
@@ -79,7 +88,7 @@ class Linear {
 
  private:
   size_t rows_ = 0, cols_ = 0;
-  const KernelEntry* kernel_ = nullptr;
+  std::array<const KernelEntry*, kIsaCount> kernels_{};  // by the widest Isa allowed; last: packed for
   TensorView view_;
   AlignedBuffer packed_;
 };

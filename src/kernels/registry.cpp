@@ -100,6 +100,17 @@ const KernelEntry& select_kernel(DType dtype, Isa isa) {
   fail("no kernel for weights of type {}", dtype_name(dtype));
 }
 
+const KernelEntry& kernel_on_same_bytes(const KernelEntry& kernel, Isa isa) {
+  if (isa >= kernel.isa || kernel.packing.pack == nullptr || kernel.activations == ActivationForm::f32) {
+    return kernel;
+  }
+  for (const KernelEntry& entry : kTable) {
+    const bool same_bytes = entry.dtype == kernel.dtype && entry.packing.pack == kernel.packing.pack;
+    if (same_bytes && covers(isa, entry.isa)) return entry;
+  }
+  return kernel;
+}
+
 QuantizeActivations select_quantize_activations(Isa isa) {
   return covers(isa, Isa::avx2) ? avx2::quantize_activations : reference_quantize_activations;
 }

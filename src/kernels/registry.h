@@ -45,6 +45,10 @@ std::span<const KernelEntry> kernel_table();
 /// The first row for this type that runs on `isa`, the widest instruction set allowed.
 const KernelEntry& select_kernel(DType dtype, Isa isa);
 
+/// The first row that runs on `isa`, reads what was packed for `kernel` and has the same results bit for bit,
+/// as integer kernels have; `kernel` itself where `isa` allows it or there is no other.
+const KernelEntry& kernel_on_same_bytes(const KernelEntry& kernel, Isa isa);
+
 /// What brings activations into ActivationForm::int8 on `isa`.
 QuantizeActivations select_quantize_activations(Isa isa);
 

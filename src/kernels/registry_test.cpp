@@ -33,11 +33,12 @@ std::vector<float> random_activations(size_t count, uint64_t seed) {
 }
 
 std::vector<float> multiply(const Linear& linear, const std::vector<float>& x, ThreadPool& pool,
-                            size_t gap = 0) {
+                            size_t gap = 0, Isa isa = Isa::amx) {
   const size_t tokens = x.size() / linear.cols(), stride = linear.rows() + gap;
   std::vector<float> y(tokens * stride, -77.0f);
   Activations activations;
   activations.set(x.data(), tokens, linear.cols());
+  activations.set_isa(isa);
   linear.multiply(activations, y.data(), stride, pool);
   for (size_t t = 0; t < tokens; ++t) {
     for (size_t r = linear.rows(); r < stride; ++r)
@@ -166,6 +167,22 @@ TEST_P(Kernel, ResultsDependOnNeitherThreadsNorBatch) {
     const auto alone = multiply(linear, {x.begin() + t * cols, x.begin() + (t + 1) * cols}, one);
     expect_same_bits(alone, {expected.begin() + t * rows, expected.begin() + (t + 1) * rows}, rows);
   }
+}
+
+TEST_P(Kernel, OthersOnTheSameBytesHaveTheSameResults) {
+  const size_t rows = 50, cols = 512, tokens = 9;
+  const std::vector<float> x = random_activations(tokens * cols, 6);
+  ThreadPool pool(1);
+  const SyntheticWeights w = synthetic_weights(kernel_.dtype, rows, cols, 5);
+  const Linear linear = Linear::pack(w.view, kernel_, pool);
+  const auto expected = multiply(linear, x, pool);
+  EXPECT_EQ(linear.kernel_name(), kernel_.name);
+  for (const Isa isa : cpu_info().isas) {
+    SCOPED_TRACE(linear.kernel_name(isa));
+    expect_same_bits(multiply(linear, x, pool, 0, isa), expected, rows);
+  }
+  const bool others = kernel_.isa > Isa::avx2 && kernel_.activations != ActivationForm::f32;
+  EXPECT_EQ(linear.kernel_name(Isa::avx2) != kernel_.name, others && cpu_supports(Isa::avx2));
 }
 
 TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {

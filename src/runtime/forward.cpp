@@ -40,6 +40,10 @@ Forward::Forward(std::shared_ptr<const Model> model, ThreadPool& pool)
 
 Forward::~Forward() = default;
 
+void Forward::set_isa(Isa isa) {
+  scratch_->buffers.activations.set_isa(isa);
+}
+
 void Forward::place(std::span<const BatchToken> batch, const KvCache& cache) {
   const ModelConfig& config = model_->config();
   Scratch& s = *scratch_;

@@ -39,6 +39,10 @@ class Forward {
   void run(std::span<const BatchToken> batch, KvCache& cache,
            const std::function<void(std::span<const float> logits)>& on_logits);
 
+  /// The widest instruction set that kernels of the weights may use, where several give the same results on
+  /// the same packed bytes (Linear::multiply); by default the one selected.
+  void set_isa(Isa isa);
+
   const Model& model() const { return *model_; }
   /// Tokens of a batch that are computed at once; longer batches are cut into such slices.
   static constexpr size_t kMaxSlice = 512;
