@@ -23,7 +23,7 @@ using Clock = std::chrono::steady_clock;
 constexpr size_t kLeastBuffer = 256 << 20, kMostBuffer = size_t{1} << 30;
 /// The best counts, of several times apart: what else runs on the machine comes and goes.
 constexpr int kRounds = 3, kReadPasses = 3, kMultiplyRuns = 3;
-constexpr double kMultiplySeconds = 0.04;
+constexpr double kMultiplySeconds = 0.02;
 
 /// Seconds in which the pool does `pieces` pieces. As with the products of a model, a thread takes the next
 /// piece when it is free, so that a core that others use does not hold up all.
