@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "base/half.h"
+#include "kernels/pack_lines.h"
 #include "kernels/packing.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
@@ -11,32 +12,40 @@ namespace nibble {
 
 namespace {
 
-/// Column after column, missing rows as zeros. A few columns of all rows at a time stay in the cache.
+/// Column after column, missing rows as zeros: [cols][16 rows]. Rows go through a buffer of their own, so
+/// that the last columns and rows need no other way.
 template <typename Element>
 void pack_elements(const TensorView& weights, size_t first, size_t count, uint8_t* out) {
-  const size_t cols = weights.cols();
-  const std::byte* from = weights.data.data() + first * cols * sizeof(Element);
-  for (size_t begin = 0; begin < cols; begin += kFloatBlock) {
-    const size_t here = std::min(kFloatBlock, cols - begin);
-    Element block[kFloatBlock][kPanelRows] = {};
-    for (size_t row = 0; row < count; ++row) {
-      Element elements[kFloatBlock];
-      std::memcpy(elements, from + (row * cols + begin) * sizeof(Element), here * sizeof(Element));
-      for (size_t col = 0; col < here; ++col) block[col][row] = elements[col];
+  constexpr size_t kHere = 32 / sizeof(Element);  // columns of a row in 32 bytes
+  const size_t cols = weights.cols(), stride = cols * sizeof(Element);
+  const auto* from = reinterpret_cast<const uint8_t*>(weights.data.data()) + first * stride;
+  const size_t tail = (cols + kFloatBlock - 1) / kFloatBlock * kFloatBlock - cols;
+  std::memset(out + cols * kPanelRows * sizeof(Element), 0, tail * kPanelRows * sizeof(Element));
+  for (size_t begin = 0; begin < cols; begin += kHere, from += 32) {
+    const size_t bytes = std::min<size_t>(32, stride - begin * sizeof(Element));
+    alignas(16) uint8_t rows[kPanelRows][32] = {};
+    if (bytes == 32) {
+      for (size_t row = 0; row < count; ++row) std::memcpy(rows[row], from + row * stride, 32);
+    } else {
+      for (size_t row = 0; row < count; ++row) std::memcpy(rows[row], from + row * stride, bytes);
     }
-    std::memcpy(out + begin * kPanelRows * sizeof(Element), block, here * sizeof(block[0]));
+    Lines lines;  // of elements of 4 bytes each line is a column, of 2 bytes two columns in turn
+    transpose_rows(rows[0], 32, lines);
+    if constexpr (sizeof(Element) == 2) split_pairs(lines);
+    std::memcpy(out + begin * kPanelRows * sizeof(Element), lines, bytes * kPanelRows);
   }
 }
 
-/// One row of a block of 64: its scale, and 8 words with 8 codes each.
-void store_four_bits(float scale, const uint8_t (&codes)[kFloatBlock], size_t row, uint8_t* out) {
-  std::memcpy(out + row * sizeof(float), &scale, sizeof(float));
-  for (size_t i = 0; i < kFloatBlock / 8; ++i) {
-    uint32_t word = 0;
-    for (size_t j = 0; j < 8; ++j) word |= uint32_t(codes[8 * i + j]) << 4 * j;
-    std::memcpy(out + kPanelRows * sizeof(float) + i * kCodeLineBytes + row * sizeof(word), &word,
-                sizeof(word));
-  }
+/// 32 bytes of codes of each row to words of eight, lowest bits first.
+void store_words(const uint8_t (*codes)[kFloatBlock / 2], uint8_t* out) {
+  Lines lines;
+  transpose_rows(codes[0], kFloatBlock / 2, lines);
+  std::memcpy(out, lines, sizeof(lines));
+}
+
+/// Bytes with the second element low and the first one high, as bitsandbytes has them, the other way round.
+void swap_nibbles(const uint8_t* from, uint8_t* out) {
+  for (size_t i = 0; i < kFloatBlock / 2; ++i) out[i] = uint8_t(from[i] << 4 | from[i] >> 4);
 }
 
 void pack_four_bits(const TensorView& weights, size_t first, size_t count, uint8_t* out) {
@@ -45,22 +54,23 @@ void pack_four_bits(const TensorView& weights, size_t first, size_t count, uint8
   const DoubleQuantized plane = planes ? double_quantized(weights) : DoubleQuantized{};
   for (size_t block = 0; block < blocks; ++block) {
     uint8_t* to = out + block * float_block_bytes(FloatFormat::nf4);
-    std::memset(to, 0, float_block_bytes(FloatFormat::nf4));
+    float scales[kPanelRows] = {};
+    uint8_t codes[kPanelRows][kFloatBlock / 2] = {};
     for (size_t row = 0; row < count; ++row) {
       const size_t index = (first + row) * blocks + block;
-      uint8_t codes[kFloatBlock];
       if (planes) {
-        for (size_t i = 0; i < kFloatBlock; ++i) {
-          codes[i] = (plane.codes[index * 32 + i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15;
-        }
-        store_four_bits(plane.block_scale(index), codes, row, to);
+        scales[row] = plane.block_scale(index);
+        swap_nibbles(plane.codes + index * (kFloatBlock / 2), codes[row]);
       } else {
-        BlockNF4 b;
-        std::memcpy(&b, weights.data.data() + index * sizeof(b), sizeof(b));
-        unpack_codes(b, codes);
-        store_four_bits(b.d, codes, row, to);
+        const auto& b = block_at<BlockNF4>(weights.data.data(), index);
+        uint8_t bytes[kFloatBlock];
+        scales[row] = b.d;
+        unpack_codes(b, bytes);
+        join_nibbles(bytes, codes[row]);
       }
     }
+    std::memcpy(to, scales, sizeof(scales));
+    store_words(codes, to + sizeof(scales));
   }
 }
 

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/pack_lines.h"
 #include "kernels/packing.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
@@ -9,37 +10,23 @@ namespace nibble {
 
 namespace {
 
-/// Codes of 32 columns of a panel, quad by quad: [8][16 rows][4].
-using Lines = uint8_t[8][kCodeLineBytes];
-
-/// Bits [from, from + width) of four lines, side by side in one line from bit 0 up.
-template <int Width>
-void store_planes(const uint8_t (*lines)[kCodeLineBytes], int count, int from, uint8_t* out) {
-  for (size_t i = 0; i < kCodeLineBytes; ++i) {
-    uint32_t byte = 0;
-    for (int line = 0; line < count; ++line) {
-      byte |= (uint32_t(lines[line][i]) >> from & ((1u << Width) - 1)) << Width * line;
-    }
-    out[i] = uint8_t(byte);
-  }
-}
-
 void store_nibbles(const Lines& lines, uint8_t* out) {
-  for (int i = 0; i < 4; ++i) store_planes<4>(lines + 2 * i, 2, 0, out + i * kCodeLineBytes);
+  for (int i = 0; i < 4; ++i) store_planes<4, 2, 0>(lines + 2 * i, out + i * kCodeLineBytes);
 }
-void store_two_bits(const Lines& lines, int from, uint8_t* out) {
-  for (int i = 0; i < 2; ++i) store_planes<2>(lines + 4 * i, 4, from, out + i * kCodeLineBytes);
+template <int From>
+void store_two_bits(const Lines& lines, uint8_t* out) {
+  for (int i = 0; i < 2; ++i) store_planes<2, 4, From>(lines + 4 * i, out + i * kCodeLineBytes);
 }
 
 /// What PackedPanel::codes takes apart.
 template <int Bits>
 void store_codes(const Lines& lines, uint8_t* out) {
   if constexpr (Bits == 8) std::memcpy(out, lines, sizeof(lines));
-  if constexpr (Bits == 2 || Bits == 3) store_two_bits(lines, 0, out);
-  if constexpr (Bits == 3) store_planes<1>(lines, 8, 2, out + 2 * kCodeLineBytes);
+  if constexpr (Bits == 2 || Bits == 3) store_two_bits<0>(lines, out);
+  if constexpr (Bits == 3) store_planes<1, 8, 2>(lines, out + 2 * kCodeLineBytes);
   if constexpr (Bits == 4 || Bits == 5 || Bits == 6) store_nibbles(lines, out);
-  if constexpr (Bits == 5) store_planes<1>(lines, 8, 4, out + 4 * kCodeLineBytes);
-  if constexpr (Bits == 6) store_two_bits(lines, 4, out + 4 * kCodeLineBytes);
+  if constexpr (Bits == 5) store_planes<1, 8, 4>(lines, out + 4 * kCodeLineBytes);
+  if constexpr (Bits == 6) store_two_bits<4>(lines, out + 4 * kCodeLineBytes);
 }
 
 /// codes [16 rows][block columns] to the lines of the packed block.
@@ -47,11 +34,7 @@ template <PackedFormat F>
 void store_block_codes(const uint8_t (*codes)[F.block], uint8_t* out) {
   for (uint32_t group = 0; group < F.block / 32; ++group) {
     Lines lines;
-    for (size_t row = 0; row < kPanelRows; ++row) {
-      for (int quad = 0; quad < 8; ++quad) {
-        std::memcpy(lines[quad] + 4 * row, codes[row] + 32 * group + 4 * quad, 4);
-      }
-    }
+    transpose_rows(codes[0] + 32 * group, F.block, lines);
     store_codes<F.bits>(lines, out + group * F.group32_bytes());
   }
 }
@@ -97,8 +80,7 @@ void pack_blocks(const TensorView& weights, size_t begin, size_t end, std::byte*
       uint8_t codes[kPanelRows][F.block] = {};
       std::memset(to, 0, F.scale_bytes());
       for (size_t row = 0; row < count; ++row) {
-        Block b;
-        std::memcpy(&b, weights.data.data() + (first + row) * stride + block * sizeof(Block), sizeof(Block));
+        const Block& b = block_at<Block>(weights.data.data() + (first + row) * stride, block);
         unpack_codes(b, codes[row]);
         store_scales<F>(b, row, to);
       }

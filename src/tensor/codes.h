@@ -12,18 +12,37 @@ namespace nibble {
 
 namespace detail {
 
-/// Low nibbles are the first half of the elements, high nibbles the second.
+// Eight codes at a time, one a byte of a 64-bit number: shifts and masks that need no vectors to be fast.
+
+inline uint64_t load8(const uint8_t* from) {
+  uint64_t bytes = 0;
+  std::memcpy(&bytes, from, sizeof(bytes));
+  return bytes;
+}
+inline void store8(uint8_t* to, uint64_t bytes) {
+  std::memcpy(to, &bytes, sizeof(bytes));
+}
+/// `mask` in each byte.
+constexpr uint64_t each_byte(uint8_t mask) {
+  return mask * 0x0101010101010101u;
+}
+
+/// Low nibbles are the first half of the elements, high nibbles the second; bytes is a multiple of 8.
 inline void unpack_nibbles(const uint8_t* qs, uint32_t bytes, uint8_t* q) {
-  for (uint32_t i = 0; i < bytes; ++i) {
-    q[i] = qs[i] & 15;
-    q[i + bytes] = qs[i] >> 4;
+  for (uint32_t i = 0; i < bytes; i += 8) {
+    const uint64_t pairs = load8(qs + i);
+    store8(q + i, pairs & each_byte(15));
+    store8(q + i + bytes, pairs >> 4 & each_byte(15));
   }
 }
 
 inline void add_fifth_bits(const uint8_t* qh, uint8_t* q) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, qh, sizeof(bits));
-  for (uint32_t i = 0; i < 32; ++i) q[i] = uint8_t(q[i] | ((bits >> i) & 1u) << 4);
+  for (uint32_t i = 0; i < 4; ++i) {
+    // Byte j keeps bit j of eight, and the addition carries it into the byte's highest bit.
+    const uint64_t bits = each_byte(qh[i]) & 0x8040201008040201u;
+    const uint64_t fifth = ((bits + each_byte(0x7f)) & each_byte(0x80)) >> 3;
+    store8(q + 8 * i, load8(q + 8 * i) | fifth);
+  }
 }
 
 /// The eight 6-bit scales and mins of Q4_K and Q5_K.
@@ -36,11 +55,20 @@ inline void unpack_k_scales(const uint8_t* packed, uint8_t* scales, uint8_t* min
   }
 }
 
+/// Adds `mask` bits from bit `from` up of 32 bytes to 32 codes, shifted to bit `to`.
+inline void add_high_bits(const uint8_t* bits, uint32_t from, uint8_t mask, uint32_t to, uint8_t* q) {
+  for (uint32_t l = 0; l < 32; l += 8) {
+    store8(q + l, load8(q + l) | (load8(bits + l) >> from & each_byte(mask)) << to);
+  }
+}
+
 /// The 2-bit planes of Q2_K and Q3_K.
 inline void unpack_two_bits(const uint8_t* qs, uint8_t* q) {
   for (uint32_t n = 0; n < 2; ++n) {
     for (uint32_t s = 0; s < 4; ++s) {
-      for (uint32_t l = 0; l < 32; ++l) q[128 * n + 32 * s + l] = (qs[32 * n + l] >> 2 * s) & 3;
+      for (uint32_t l = 0; l < 32; l += 8) {
+        store8(q + 128 * n + 32 * s + l, load8(qs + 32 * n + l) >> 2 * s & each_byte(3));
+      }
     }
   }
 }
@@ -90,26 +118,20 @@ inline void unpack_codes(const BlockQ2_K& b, uint8_t* q) {
 }
 inline void unpack_codes(const BlockQ3_K& b, uint8_t* q) {
   detail::unpack_two_bits(b.qs, q);
-  for (uint32_t g = 0; g < 8; ++g) {
-    for (uint32_t l = 0; l < 32; ++l) q[32 * g + l] |= uint8_t(((b.hmask[l] >> g) & 1) << 2);
-  }
+  for (uint32_t g = 0; g < 8; ++g) detail::add_high_bits(b.hmask, g, 1, 2, q + 32 * g);
 }
 inline void unpack_codes(const BlockQ4_K& b, uint8_t* q) {
   for (uint32_t n = 0; n < 4; ++n) detail::unpack_nibbles(b.qs + 32 * n, 32, q + 64 * n);
 }
 inline void unpack_codes(const BlockQ5_K& b, uint8_t* q) {
   for (uint32_t n = 0; n < 4; ++n) detail::unpack_nibbles(b.qs + 32 * n, 32, q + 64 * n);
-  for (uint32_t g = 0; g < 8; ++g) {
-    for (uint32_t l = 0; l < 32; ++l) q[32 * g + l] |= uint8_t(((b.qh[l] >> g) & 1) << 4);
-  }
+  for (uint32_t g = 0; g < 8; ++g) detail::add_high_bits(b.qh, g, 1, 4, q + 32 * g);
 }
 inline void unpack_codes(const BlockQ6_K& b, uint8_t* q) {
   for (uint32_t n = 0; n < 2; ++n) {
     detail::unpack_nibbles(b.ql + 64 * n, 64, q + 128 * n);
     for (uint32_t s = 0; s < 4; ++s) {
-      for (uint32_t l = 0; l < 32; ++l) {
-        q[128 * n + 32 * s + l] |= uint8_t(((b.qh[32 * n + l] >> 2 * s) & 3) << 4);
-      }
+      detail::add_high_bits(b.qh + 32 * n, 2 * s, 3, 4, q + 128 * n + 32 * s);
     }
   }
 }
