@@ -1,6 +1,7 @@
 #include "kernels/linear.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "kernels/packing.h"
 #include "kernels/registry.h"
@@ -53,6 +54,19 @@ Linear Linear::pack(const TensorView& weights, ThreadPool& pool) {
 }
 
 Linear Linear::pack(const TensorView& weights, const KernelEntry& kernel, ThreadPool& pool) {
+  AlignedBuffer packed;
+  if (kernel.packing.pack != nullptr) {
+    packed = AlignedBuffer(kernel.packing.bytes(weights.rows(), weights.cols()));
+    pool.parallel_for(panel_count(weights.rows()), 1, [&](size_t begin, size_t end) {
+      kernel.packing.pack(weights, begin, end, packed.data());
+    });
+  }
+  Linear linear = over(weights, kernel, packed.data());
+  linear.owned_ = std::move(packed);
+  return linear;
+}
+
+Linear Linear::over(const TensorView& weights, const KernelEntry& kernel, const std::byte* packed) {
   Linear linear;
   linear.view_ = weights;
   linear.rows_ = weights.rows();
@@ -60,12 +74,7 @@ Linear Linear::pack(const TensorView& weights, const KernelEntry& kernel, Thread
   for (size_t isa = 0; isa < kIsaCount; ++isa) {
     linear.kernels_[isa] = &kernel_on_same_bytes(kernel, Isa(isa));
   }
-  if (kernel.packing.pack != nullptr) {
-    linear.packed_ = AlignedBuffer(kernel.packing.bytes(linear.rows_, linear.cols_));
-    pool.parallel_for(panel_count(linear.rows_), 1, [&](size_t begin, size_t end) {
-      kernel.packing.pack(weights, begin, end, linear.packed_.data());
-    });
-  }
+  linear.packed_ = packed;
   return linear;
 }
 
@@ -77,7 +86,7 @@ void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& poo
   const KernelEntry& kernel = *kernels_[size_t(x.isa())];
   MatmulArgs args{};
   args.tensor = &view_;
-  args.packed = packed_.data();
+  args.packed = packed_;
   args.rows = rows_;
   args.cols = cols_;
   args.activations = x.form(kernel.activations, kernel.activation_group, pool);

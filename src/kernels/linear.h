@@ -68,6 +68,8 @@ class Linear {
   static Linear pack(const TensorView& weights, ThreadPool& pool);
   /// The same with a kernel of the caller's choice, for tests and benchmarks.
   static Linear pack(const TensorView& weights, const KernelEntry& kernel, ThreadPool& pool);
+  /// Over bytes that were packed for this kernel before, and that outlive the object.
+  static Linear over(const TensorView& weights, const KernelEntry& kernel, const std::byte* packed);
 
   size_t rows() const { return rows_; }
   size_t cols() const { return cols_; }
@@ -75,8 +77,8 @@ class Linear {
   std::string_view kernel_name() const { return kernel_name(Isa::amx); }
   /// Of the kernel that multiplies activations which allow this instruction set at most.
   std::string_view kernel_name(Isa isa) const;
-  /// Bytes held beside the mapped file.
-  size_t owned_bytes() const { return packed_.size(); }
+  /// Bytes of its own, beside the mapped file.
+  size_t owned_bytes() const { return owned_.size(); }
 
   /// With the kernel that was packed for, or the best one that x.isa() allows and that has the same results
   /// on the same packed bytes: y[token * y_stride + row] = sum over col of W[row, col] * x[token, col].
@@ -90,7 +92,8 @@ class Linear {
   size_t rows_ = 0, cols_ = 0;
   std::array<const KernelEntry*, kIsaCount> kernels_{};  // by the widest Isa allowed; last: packed for
   TensorView view_;
-  AlignedBuffer packed_;
+  AlignedBuffer owned_;
+  const std::byte* packed_ = nullptr;  ///< in owned_, or elsewhere
 };
 
 }  // namespace nibble

@@ -2,24 +2,20 @@
 
 #include <algorithm>
 
-#include "kernels/registry.h"
 #include "runtime/forward.h"
+#include "runtime/packed_weights.h"
 
 namespace nibble {
 
 namespace {
 
-/// As ModelLoader holds them: matrices packed or mapped, vectors as float32. The embedding is packed only
-/// where it is the output matrix too; otherwise a token reads one row of the file.
+/// As Model holds them: matrices packed or mapped, vectors as float32. Of an embedding that is not the output
+/// matrix too, a token reads one row of the file.
 uint64_t weight_bytes(const Checkpoint& checkpoint) {
-  uint64_t bytes = 0;
+  const PackedLayout layout(checkpoint);
+  uint64_t bytes = layout.bytes + layout.mapped;
   for (const TensorView& tensor : checkpoint.tensors()) {
-    if (tensor.shape.size() < 2) {
-      bytes += tensor.elements() * sizeof(float);
-    } else if (tensor.name != "token_embd.weight" || checkpoint.config().tied_embeddings) {
-      const Packing& packing = select_kernel(tensor.dtype, selected_isa()).packing;
-      bytes += packing.bytes ? packing.bytes(tensor.rows(), tensor.cols()) : tensor.data.size();
-    }
+    if (tensor.shape.size() < 2) bytes += tensor.elements() * sizeof(float);
   }
   return bytes;
 }

@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "base/progress.h"
 #include "tensor/dequantize.h"
 
 namespace nibble {
@@ -12,32 +11,21 @@ namespace nibble {
 /// Fills a Model from its checkpoint, tensor by tensor.
 class ModelLoader {
  public:
-  ModelLoader(Model& model, ThreadPool& pool)
-      : model_(model),
-        checkpoint_(*model.checkpoint_),
-        pool_(pool),
-        progress_("Loading " + checkpoint_.path().filename().string(), tensor_bytes(checkpoint_), "bytes") {}
+  ModelLoader(Model& model, ThreadPool& pool) : model_(model), checkpoint_(*model.checkpoint_), pool_(pool) {}
 
   void load() {
     const ModelConfig& config = checkpoint_.config();
+    model_.packed_ = PackedWeights(checkpoint_, pool_);
     model_.embedding_ = &checkpoint_.get("token_embd.weight");
-    // Its rows are read as tokens ask for them; when it is the output matrix too, that is packed below.
-    if (!config.tied_embeddings) count(*model_.embedding_, model_.embedding_->data.size());
     model_.layers_.reserve(config.n_layers);
     for (uint32_t i = 0; i < config.n_layers; ++i)
       model_.layers_.push_back(load_layer(fmt::format("blk.{}.", i)));
     model_.output_norm_ = vector("output_norm.weight");
     model_.output_ = matrix(config.tied_embeddings ? "token_embd.weight" : "output.weight");
-    progress_.finish();
+    model_.weight_bytes_ += model_.packed_.bytes();
   }
 
  private:
-  static uint64_t tensor_bytes(const Checkpoint& checkpoint) {
-    uint64_t bytes = 0;
-    for (const TensorView& tensor : checkpoint.tensors()) bytes += tensor.data.size();
-    return bytes;
-  }
-
   LayerWeights load_layer(const std::string& layer) {
     LayerWeights w;
     w.attention_norm = vector(layer + "attn_norm.weight");
@@ -58,19 +46,13 @@ class ModelLoader {
     return w;
   }
 
-  Linear matrix(const std::string& name) {
-    const TensorView& tensor = checkpoint_.get(name);
-    Linear linear = Linear::pack(tensor, pool_);
-    if (linear.owned_bytes() > 0) checkpoint_.release(tensor);
-    count(tensor, linear.owned_bytes() > 0 ? linear.owned_bytes() : tensor.data.size());
-    return linear;
-  }
+  Linear matrix(const std::string& name) const { return model_.packed_.matrix(checkpoint_.get(name)); }
 
   std::vector<float> vector(const std::string& name) {
     const TensorView& tensor = checkpoint_.get(name);
     std::vector<float> values(tensor.elements());
     dequantize_rows(tensor, 0, 1, values.data());
-    count(tensor, values.size() * sizeof(float));
+    model_.weight_bytes_ += values.size() * sizeof(float);
     return values;
   }
 
@@ -78,15 +60,9 @@ class ModelLoader {
     return checkpoint_.find(name) ? vector(name) : std::vector<float>();
   }
 
-  void count(const TensorView& tensor, uint64_t bytes_in_memory) {
-    model_.weight_bytes_ += bytes_in_memory;
-    progress_.add(tensor.data.size());
-  }
-
   Model& model_;
   const Checkpoint& checkpoint_;
   ThreadPool& pool_;
-  Progress progress_;
 };
 
 std::shared_ptr<const Model> Model::load(std::shared_ptr<const Checkpoint> checkpoint, ThreadPool& pool) {

@@ -6,6 +6,7 @@
 #include "base/thread_pool.h"
 #include "kernels/linear.h"
 #include "model/checkpoint.h"
+#include "runtime/packed_weights.h"
 
 namespace nibble {
 
@@ -42,6 +43,7 @@ class Model {
  private:
   friend class ModelLoader;
   std::shared_ptr<const Checkpoint> checkpoint_;
+  PackedWeights packed_;  // what the matrices of the layers refer to
   const TensorView* embedding_ = nullptr;
   std::vector<LayerWeights> layers_;
   std::vector<float> output_norm_;
