@@ -94,7 +94,7 @@ std::vector<int> thread_counts(int most) {
 
 bool multiplies_floats(const Linear& w) {
   for (const KernelEntry& kernel : kernel_table()) {
-    if (kernel.name == w.kernel_name()) return kernel.activations == ActivationForm::f32;
+    if (kernel.name == w.kernel_name()) return !is_quantized(kernel.activations);
   }
   return true;
 }

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "base/profile.h"
+#include "kernels/bfloat16_parts.h"
 #include "kernels/linear.h"
 #include "kernels/registry.h"
 
@@ -23,6 +24,7 @@ void Activations::set(const float* x, size_t tokens, size_t cols) {
   tokens_ = tokens;
   cols_ = cols;
   for (Quantized& form : quantized_) form.ready = form.widened = false;
+  split_ = false;
 }
 
 Activations::Quantized& Activations::of_group(size_t group) {
@@ -70,6 +72,16 @@ void Activations::widen(Quantized& form, ThreadPool& pool) {
   form.widened = true;
 }
 
+void Activations::split(ThreadPool& pool) {
+  parts_stride_ = part_elements(cols_) + (tokens_ > 1 ? kRowGap / sizeof(uint16_t) : 0);
+  parts_.resize(tokens_ * parts_stride_);
+  pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
+    for (size_t t = begin; t < end; ++t)
+      split_into_bfloat16(x_ + t * cols_, cols_, parts_.data() + t * parts_stride_);
+  });
+  split_ = true;
+}
+
 ActivationArgs Activations::form(ActivationForm wanted, size_t group, ThreadPool& pool) {
   ActivationArgs args{};
   args.tokens = tokens_;
@@ -77,6 +89,12 @@ ActivationArgs Activations::form(ActivationForm wanted, size_t group, ThreadPool
   args.x = x_;
   if (wanted == ActivationForm::f32) return args;
   const OperationTimer timer(Operation::quantize);
+  if (wanted == ActivationForm::bfloat16_parts) {
+    if (!split_) split(pool);
+    args.stride = parts_stride_;
+    args.parts = parts_.data();
+    return args;
+  }
   Quantized& form = of_group(group);
   if (!form.ready) quantize(form, pool);
   if (wanted == ActivationForm::int16 && !form.widened) widen(form, pool);

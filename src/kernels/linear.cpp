@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "kernels/bfloat16_parts.h"
 #include "kernels/packing.h"
 #include "kernels/registry.h"
 #include "tensor/dequantize.h"
@@ -22,6 +23,8 @@ size_t activation_bytes(ActivationForm form) {
   switch (form) {
     case ActivationForm::f32:
       return sizeof(float);
+    case ActivationForm::bfloat16_parts:
+      return kBfloat16Parts * sizeof(uint16_t);
     case ActivationForm::int8:
       return sizeof(int8_t);
     case ActivationForm::int16:

@@ -51,11 +51,15 @@ class Activations {
   Quantized& of_group(size_t group);
   void quantize(Quantized& form, ThreadPool& pool);
   void widen(Quantized& form, ThreadPool& pool);
+  void split(ThreadPool& pool);
 
   Isa isa_ = Isa::amx;
   const float* x_ = nullptr;
   size_t tokens_ = 0, cols_ = 0;
   std::vector<Quantized> quantized_;  // one for each group that was asked for
+  bool split_ = false;
+  size_t parts_stride_ = 0;
+  std::vector<uint16_t> parts_;  // ActivationArgs::parts
 };
 
 /// A weight matrix [rows, cols] ready for its kernel: packed bytes of its own where the kernel wants the

@@ -25,10 +25,11 @@ struct ActivationArgs {
   size_t padded_cols;        ///< cols rounded up to scale_group(group); padding is zero
   const float* x;            ///< [tokens, cols]
   size_t group;              ///< columns that share a sum
-  size_t stride;             ///< from a token to the next in q, moved and q16; at least padded_cols
+  size_t stride;             ///< from a token to the next in q, moved, q16 and parts; at least their columns
   const int8_t* q;           ///< [tokens, stride]
   const uint8_t* moved;      ///< [tokens, stride]: q + 128, the unsigned operand of VPDPBUSD
   const int16_t* q16;        ///< [tokens, stride]: of each four q's, first and third, then second and fourth
+  const uint16_t* parts;     ///< [tokens, stride]: bfloat16s that add up to x (bfloat16_parts.h)
   const float* scale;        ///< [padded_cols / scale_group(group), tokens]
   const int32_t* sums;       ///< [padded_cols / group, tokens], sums of q
   const float* scaled_sums;  ///< [padded_cols / group, tokens], the sums times their scale

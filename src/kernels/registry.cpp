@@ -19,7 +19,7 @@ constexpr KernelEntry reference_float(std::string_view name, DType dtype) {
   return {name, dtype, ActivationForm::f32, 0, Isa::scalar, 1, 1, {}, reference_float_matmul};
 }
 
-/// A kernel of kernels/simd/ for one instruction set.
+/// A kernel for one instruction set.
 template <PackedFormat F>
 constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_t rows, size_t tokens,
                               MatmulFunction run) {
@@ -32,9 +32,10 @@ constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_
 template <FloatFormat F>
 constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size_t tokens,
                                MatmulFunction run) {
-  return {
-      name, dtype, ActivationForm::f32, 0, isa, kPanelRows, tokens, {float_packed_bytes<F>, pack_float<F>},
-      run};
+  const bool tiles = isa == Isa::amx;
+  const ActivationForm form = tiles ? ActivationForm::bfloat16_parts : ActivationForm::f32;
+  const size_t rows = tiles ? 2 * kPanelRows : kPanelRows;
+  return {name, dtype, form, 0, isa, rows, tokens, {float_packed_bytes<F>, pack_float<F>}, run};
 }
 
 /// The rows of a format, one for each instruction set, best first. The tiles are those of
@@ -52,11 +53,15 @@ constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size
   floating<format>(name "_avx512_16x12", dtype, Isa::avx512, 12, avx512::float_matmul<format>), \
   floating<format>(name "_avx2_16x6", dtype, Isa::avx2, 6, avx2::float_matmul<format>),         \
   reference_float(name "_reference", dtype)
+
+#define NIBBLE_HALF_FLOAT_ROWS(name, dtype, format)                                      \
+  floating<format>(name "_amx_32x32", dtype, Isa::amx, 32, amx::float_matmul<format>), \
+  NIBBLE_FLOAT_ROWS(name, dtype, format)
 // clang-format on
 
 constexpr KernelEntry kTable[] = {
     NIBBLE_FLOAT_ROWS("f32", DType::F32, FloatFormat::f32),
-    NIBBLE_FLOAT_ROWS("f16", DType::F16, FloatFormat::f16),
+    NIBBLE_HALF_FLOAT_ROWS("f16", DType::F16, FloatFormat::f16),
     NIBBLE_INTEGER_ROWS("q4_0", DType::Q4_0, kPackedQ4_0),
     NIBBLE_INTEGER_ROWS("q4_1", DType::Q4_1, kPackedQ4_1),
     NIBBLE_INTEGER_ROWS("q5_0", DType::Q5_0, kPackedQ5_0),
@@ -69,7 +74,7 @@ constexpr KernelEntry kTable[] = {
     NIBBLE_INTEGER_ROWS("q6_k", DType::Q6_K, kPackedQ6_K),
     NIBBLE_INTEGER_ROWS("iq4_nl", DType::IQ4_NL, kPackedIQ4_NL),
     NIBBLE_INTEGER_ROWS("iq4_xs", DType::IQ4_XS, kPackedIQ4_XS),
-    NIBBLE_FLOAT_ROWS("bf16", DType::BF16, FloatFormat::bf16),
+    NIBBLE_HALF_FLOAT_ROWS("bf16", DType::BF16, FloatFormat::bf16),
     NIBBLE_INTEGER_ROWS("mxfp4", DType::MXFP4, kPackedMXFP4),
     NIBBLE_FLOAT_ROWS("nf4", DType::NF4, FloatFormat::nf4),
     NIBBLE_FLOAT_ROWS("nf4_dq", DType::NF4_DQ, FloatFormat::nf4),
@@ -101,7 +106,7 @@ const KernelEntry& select_kernel(DType dtype, Isa isa) {
 }
 
 const KernelEntry& kernel_on_same_bytes(const KernelEntry& kernel, Isa isa) {
-  if (isa >= kernel.isa || kernel.packing.pack == nullptr || kernel.activations == ActivationForm::f32) {
+  if (isa >= kernel.isa || kernel.packing.pack == nullptr || !is_quantized(kernel.activations)) {
     return kernel;
   }
   for (const KernelEntry& entry : kTable) {

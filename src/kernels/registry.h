@@ -15,10 +15,15 @@ namespace nibble {
 
 /// What a kernel multiplies the weights with.
 enum class ActivationForm {
-  f32,    ///< the activations as they are
-  int8,   ///< quantized per token and group of 32
-  int16,  ///< the same values widened, for kernels that multiply 16-bit pairs
+  f32,             ///< the activations as they are
+  bfloat16_parts,  ///< the exact sums of three bfloat16 (bfloat16_parts.h)
+  int8,            ///< quantized per token and group (KernelEntry::activation_group)
+  int16,           ///< the same values widened, for kernels that multiply 16-bit pairs
 };
+
+constexpr bool is_quantized(ActivationForm form) {
+  return form == ActivationForm::int8 || form == ActivationForm::int16;
+}
 
 /// How a kernel wants its weights: null functions mean that it reads the file's bytes.
 struct Packing {

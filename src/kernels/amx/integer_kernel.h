@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/amx/tiles.h"
+#include "kernels/amx/tile_shapes.h"
 #include "kernels/isa_kernels.h"
 #include "kernels/simd/integer_kernel.h"
 #include "kernels/vnni/vectors.h"
@@ -13,14 +13,6 @@ NIBBLE_DECLARE_KERNELS(NIBBLE_VNNI)
 
 namespace nibble::NIBBLE_AMX {
 namespace {
-
-/// A tile of tokens or a panel of rows has 16 of them; two of each make four tiles of sums, so that each
-/// load serves two products. With two tiles of activations and two of weights these are all eight:
-///   0 1   tokens 0 .. 15 with panels 0 and 1
-///   2 3   tokens 16 .. 31
-///   4 5   activations, tokens 0 .. 15 and 16 .. 31
-///   6 7   weights, panels 0 and 1
-constexpr size_t kTileTokens = 16, kTokens = 2 * kTileTokens, kPanels = 2;
 
 /// Columns that are unpacked together: the weights of two panels and the activations of 32 tokens take 36 KB
 /// of the 48 KB of first-level cache that processors with AMX have.
@@ -55,138 +47,95 @@ void unpack(const simd::PackedPanel<VnniVectors, F>& packed, size_t first, size_
   }
 }
 
-/// The tokens [token, token + count) and columns from `col` on that tiles multiply, and with what.
-template <class Panel>
-struct TileWork {
-  const ActivationArgs& x;
-  const Panel* panels;
-  size_t panel_count;
-  size_t first, cols;  ///< of the activations; the panels' columns begin at 0
-  size_t token, count;
-
-  bool more_tokens() const { return count > kTileTokens; }
-  bool more_panels() const { return panel_count > 1; }
-};
-
-/// Tiles for `tokens` tokens and products of `k` columns.
-inline TileConfig tile_config(size_t tokens, size_t k) {
-  TileConfig config;
-  const size_t rows[2] = {tokens < kTileTokens ? tokens : kTileTokens,
-                          tokens < kTileTokens ? 0 : tokens - kTileTokens};
-  const auto shape = [&](size_t tile, size_t tile_rows, size_t row_bytes) {
-    config.rows[tile] = uint8_t(tile_rows);
-    config.row_bytes[tile] = uint16_t(tile_rows == 0 ? 0 : row_bytes);
-  };
-  for (size_t i = 0; i < 2; ++i) {
-    shape(2 * i, rows[i], kTileRowBytes);
-    shape(2 * i + 1, rows[i], kTileRowBytes);
-    shape(4 + i, rows[i], k);
-    shape(6 + i, k / 4, kTileRowBytes);
-  }
-  return config;
-}
-
+/// Products of unpacked panels with tiles of tokens.
 template <uint32_t Group, bool HasMin>
 class IntegerTiles {
  public:
   using V = VnniVectors;
   using Panel = SignedPanel<Group, HasMin>;
-  using Work = TileWork<Panel>;
   /// Columns of one product.
   static constexpr size_t kStep = Group < kTileRowBytes ? Group : kTileRowBytes;
 
-  /// acc[token][panel][row] += the products of the work's tokens with its panels.
-  static void run(const Work& work, float (&acc)[kTokens][kPanels][kPanelRows]) {
+  /// acc += the products with columns [first, first + cols) of the activations, which are the panels'.
+  static void run(const OutputTile& tile, const Panel* panels, const ActivationArgs& x, size_t first,
+                  size_t cols, Accumulators& acc) {
     Sums sums;
-    for (size_t group = 0; group < work.cols / Group; ++group) {
-      dot(work, group, sums);
-      for (size_t p = 0; p < work.panel_count; ++p) scale(work, group, p, sums, acc);
+    for (size_t group = 0; group < cols / Group; ++group) {
+      const size_t col = first + group * Group;
+      dot(tile, panels, group, x, col, sums);
+      for (size_t p = 0; p < tile.panels; ++p) {
+        scale(tile, panels[p], group, x, col, sums.values[p], acc.values[p]);
+      }
     }
   }
 
  private:
-  /// The four tiles of sums as [panel][token][row], so that the tiles of a panel follow each other.
   struct alignas(64) Sums {
     int32_t values[kPanels][kTokens][kPanelRows];
   };
-  static constexpr size_t kSumStride = kPanelRows * sizeof(int32_t);
 
-  static void dot(const Work& work, size_t group, Sums& sums) {
-    const size_t stride = work.x.stride;
-    const int8_t* q = work.x.q + work.token * stride + work.first + group * Group;
+  static void dot(const OutputTile& tile, const Panel* panels, size_t group, const ActivationArgs& x,
+                  size_t col, Sums& sums) {
+    const size_t stride = x.stride;
+    const int8_t* q = x.q + tile.token * stride + col;
     zero_tile<0>();
-    if (work.more_panels()) zero_tile<1>();
-    if (work.more_tokens()) zero_tile<2>();
-    if (work.more_tokens() && work.more_panels()) zero_tile<3>();
+    if (tile.more_panels()) zero_tile<1>();
+    if (tile.more_tokens()) zero_tile<2>();
+    if (tile.more_tokens() && tile.more_panels()) zero_tile<3>();
     for (size_t k = 0; k < Group; k += kStep) {
       const size_t line = (group * Group + k) / 4;
       load_tile<4>(q + k, stride);
-      load_tile<6>(work.panels[0].lines[line], kCodeLineBytes);
+      load_tile<6>(panels[0].lines[line], kCodeLineBytes);
       dot_int8<0, 4, 6>();
-      if (work.more_panels()) {
-        load_tile<7>(work.panels[1].lines[line], kCodeLineBytes);
+      if (tile.more_panels()) {
+        load_tile<7>(panels[1].lines[line], kCodeLineBytes);
         dot_int8<1, 4, 7>();
       }
-      if (!work.more_tokens()) continue;
+      if (!tile.more_tokens()) continue;
       load_tile<5>(q + k + kTileTokens * stride, stride);
       dot_int8<2, 5, 6>();
-      if (work.more_panels()) dot_int8<3, 5, 7>();
+      if (tile.more_panels()) dot_int8<3, 5, 7>();
     }
     store_tile<0>(sums.values[0], kSumStride);
-    if (work.more_panels()) store_tile<1>(sums.values[1], kSumStride);
-    if (!work.more_tokens()) return;
+    if (tile.more_panels()) store_tile<1>(sums.values[1], kSumStride);
+    if (!tile.more_tokens()) return;
     store_tile<2>(sums.values[0][kTileTokens], kSumStride);
-    if (work.more_panels()) store_tile<3>(sums.values[1][kTileTokens], kSumStride);
+    if (tile.more_panels()) store_tile<3>(sums.values[1][kTileTokens], kSumStride);
   }
 
-  static void scale(const Work& work, size_t group, size_t panel, const Sums& products,
-                    float (&acc)[kTokens][kPanels][kPanelRows]) {
-    const size_t col = work.first + group * Group;
-    const float* scales = work.x.scale + col / scale_group(Group) * work.x.tokens + work.token;
-    const float* sums = work.x.scaled_sums + col / Group * work.x.tokens + work.token;
-    const V::Float w_scale = V::load_float(work.panels[panel].scale[group]);
-    const V::Float w_min = HasMin ? V::load_float(work.panels[panel].min[group]) : V::zero_float();
-    for (size_t t = 0; t < work.count; ++t) {
+  /// acc [tokens][16 rows] += scaled sums of a panel's group, whose activations begin at column `col`.
+  static void scale(const OutputTile& tile, const Panel& panel, size_t group, const ActivationArgs& x,
+                    size_t col, const int32_t (&sums)[kTokens][kPanelRows],
+                    float (&acc)[kTokens][kPanelRows]) {
+    const float* scales = x.scale + col / scale_group(Group) * x.tokens + tile.token;
+    const float* q_sums = x.scaled_sums + col / Group * x.tokens + tile.token;
+    const V::Float w_scale = V::load_float(panel.scale[group]);
+    const V::Float w_min = HasMin ? V::load_float(panel.min[group]) : V::zero_float();
+    for (size_t t = 0; t < tile.tokens; ++t) {
       const V::Float a_scale = V::broadcast_float(scales + t);
-      const V::Float product = V::to_float(V::load(products.values[panel][t]));
-      V::Float value = V::fma(product, V::mul(w_scale, a_scale), V::load_float(acc[t][panel]));
-      if constexpr (HasMin) value = V::fma(w_min, V::broadcast_float(sums + t), value);
-      V::store_float(acc[t][panel], value);
+      const V::Float product = V::to_float(V::load(sums[t]));
+      V::Float value = V::fma(product, V::mul(w_scale, a_scale), V::load_float(acc[t]));
+      if constexpr (HasMin) value = V::fma(w_min, V::broadcast_float(q_sums + t), value);
+      V::store_float(acc[t], value);
     }
   }
 };
 
-/// Products of unpacked panels with tokens [begin, end). Before columns other than the first the
-/// accumulators wait in y. One function for all formats that unpack alike.
+/// Products of unpacked panels, which are columns [first, first + cols) of `tile`'s rows, with tokens
+/// [begin, end). Before columns other than the first the accumulators wait in y. One function for all
+/// formats that unpack alike.
 template <uint32_t Group, bool HasMin>
 __attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin>* panels, size_t panel_count,
                                                  size_t first, size_t cols, const MatmulArgs& args,
-                                                 size_t row, size_t begin, size_t end) {
-  using V = VnniVectors;
-  using Tiles = IntegerTiles<Group, HasMin>;
-  size_t configured = 0;
-  for (size_t token = begin; token < end; token += kTokens) {
-    const size_t count = end - token < kTokens ? end - token : kTokens;
-    if (count != configured) load_config(tile_config(count, Tiles::kStep));
-    configured = count;
-    alignas(64) float acc[kTokens][kPanels][kPanelRows] = {};
-    for (size_t p = 0; p < panel_count && first != 0; ++p) {
-      const simd::Outputs<V, 1> y(args, row + p * kPanelRows);
-      for (size_t t = 0; t < count; ++t) {
-        V::Float value[1][1];
-        y.load(token + t, value);
-        V::store_float(acc[t][p], value[0][0]);
-      }
-    }
-    Tiles::run({args.activations, panels, panel_count, first, cols, token, count}, acc);
-    for (size_t p = 0; p < panel_count; ++p) {
-      const simd::Outputs<V, 1> y(args, row + p * kPanelRows);
-      for (size_t t = 0; t < count; ++t) {
-        const V::Float value[1][1] = {{V::load_float(acc[t][p])}};
-        y.store(token + t, value);
-      }
-    }
-  }
+                                                 size_t row, size_t begin, size_t end, TileShapes& shapes) {
+  for_each_token_tile(begin, end, [&](size_t token, size_t tokens) {
+    const OutputTile tile{row, panel_count, token, tokens};
+    Accumulators acc = {};
+    if (first != 0) load_outputs(args, tile, acc);
+    shapes.set(tokens);
+    IntegerTiles<Group, HasMin>::run(tile, panels, args.activations, first, cols, acc);
+    store_outputs(args, tile, acc);
+  });
 }
 
 template <PackedFormat F>
@@ -195,26 +144,26 @@ class IntegerMatmul {
   static void run(const MatmulArgs& args) {
     const size_t tokens = args.activations.tokens;
     if (tokens <= kMostVnniTokens) return NIBBLE_VNNI::integer_matmul<F>(args);
+    TileShapes shapes(IntegerTiles<F.group, F.has_min()>::kStep);
     for (size_t begin = 0; begin < tokens; begin += args.token_block) {
       const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
       for (size_t row = args.row_begin; row < args.row_end; row += kPanels * kPanelRows)
-        run_rows(args, row, begin, end);
+        run_rows(args, row, begin, end, shapes);
     }
-    release_tiles();
   }
 
  private:
   using Panel = SignedPanel<F.group, F.has_min()>;
   static_assert(kPanels * sizeof(Panel) <= kTileScratchBytes);
 
-  static void run_rows(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
+  static void run_rows(const MatmulArgs& args, size_t row, size_t begin, size_t end, TileShapes& shapes) {
     auto* panels = reinterpret_cast<Panel*>(args.scratch);
     const size_t count = row + kPanelRows < args.row_end ? kPanels : 1, cols = args.activations.padded_cols;
     for (size_t first = 0; first < cols; first += kBlockColumns) {
       const size_t here = cols - first < kBlockColumns ? cols - first : kBlockColumns;
       for (size_t p = 0; p < count; ++p)
         unpack<F>(packed_panel(args, row + p * kPanelRows), first, here, panels[p]);
-      multiply_unpacked(panels, count, first, here, args, row, begin, end);
+      multiply_unpacked(panels, count, first, here, args, row, begin, end, shapes);
     }
   }
 

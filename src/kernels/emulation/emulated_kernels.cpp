@@ -22,9 +22,11 @@ struct Pair {
       {avx_vnni::integer_matmul<format>, emulated_avx_vnni::integer_matmul<format>}, \
       {amx::integer_matmul<format>, emulated_amx::integer_matmul<format>},
 #define NIBBLE_FLOAT_PAIR(format) {avx512::float_matmul<format>, emulated_avx512::float_matmul<format>},
+#define NIBBLE_HALF_FLOAT_PAIR(format) {amx::float_matmul<format>, emulated_amx::float_matmul<format>},
 
 constexpr Pair kPairs[] = {NIBBLE_BLOCK_FORMATS(NIBBLE_INTEGER_PAIRS) NIBBLE_SUPER_BLOCK_FORMATS(
-    NIBBLE_INTEGER_PAIRS) NIBBLE_FLOAT_FORMATS(NIBBLE_FLOAT_PAIR)};
+    NIBBLE_INTEGER_PAIRS) NIBBLE_FLOAT_FORMATS(NIBBLE_FLOAT_PAIR) NIBBLE_HALF_FLOAT_PAIR(FloatFormat::bf16)
+                               NIBBLE_HALF_FLOAT_PAIR(FloatFormat::f16)};
 
 }  // namespace
 
