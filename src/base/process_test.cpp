@@ -35,7 +35,9 @@ TEST(RunInChild, ReturnsWhatTheWorkDidAndKeepsItsMemoryApart) {
 }
 
 TEST(RunInChild, FailsWhenTheWorkFails) {
+  ::testing::internal::CaptureStderr();
   EXPECT_THROW(run_in_child([]() -> std::string { fail("broken"); }), Error);
+  EXPECT_EQ(::testing::internal::GetCapturedStderr(), "nibble: broken\n");
   EXPECT_THROW(run_in_child([]() -> std::string { std::_Exit(3); }), Error);
 }
 
