@@ -37,4 +37,9 @@ inline constexpr uint64_t kProductsPerRound = 16 * 64;
 uint64_t probe_multiply(uint64_t rounds);
 }  // namespace vnni
 
+namespace amx {
+inline constexpr uint64_t kProductsPerRound = 4 * 16 * 16 * 64;
+uint64_t probe_multiply(uint64_t rounds);
+}  // namespace amx
+
 }  // namespace nibble

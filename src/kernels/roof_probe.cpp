@@ -7,6 +7,8 @@ namespace nibble {
 namespace {
 
 constexpr RoofProbe kProbes[] = {
+    {Isa::amx, "TDPBSSD", avx512::probe_read, amx::probe_multiply, amx::kProductsPerRound,
+     avx512::probe_multiply_float, avx512::kFloatProductsPerRound},
     {Isa::avx512_vnni, "VPDPBUSD zmm", avx512::probe_read, vnni::probe_multiply, vnni::kProductsPerRound,
      avx512::probe_multiply_float, avx512::kFloatProductsPerRound},
     {Isa::avx512, "VPMADDUBSW zmm", avx512::probe_read, avx512::probe_multiply, avx512::kProductsPerRound,

@@ -26,7 +26,7 @@ struct RoofProbe {
   uint64_t float_products_per_round;
 };
 
-/// The probe with the best int8 instructions of `isa`. AMX machines are measured with VPDPBUSD.
+/// The probe with the best int8 instructions of `isa`.
 const RoofProbe& roof_probe(Isa isa);
 
 }  // namespace nibble

@@ -5,8 +5,14 @@
 #include <vector>
 
 #include "kernels/aligned_buffer.h"
+#include "kernels/isa_roof_probe.h"
 
 namespace nibble {
+
+namespace emulated_amx {
+uint64_t probe_multiply(uint64_t rounds);
+}  // namespace emulated_amx
+
 namespace {
 
 TEST(RoofProbe, EveryByteIsReadByEveryInstructionSet) {
@@ -38,6 +44,11 @@ TEST(RoofProbe, MultipliesAsOftenAsItSays) {
     const uint64_t sum = uint32_t(once);
     EXPECT_EQ(sum * (reduced ? 1 : lanes), 15 * probe.products_per_round) << isa_name(isa);
   }
+}
+
+TEST(RoofProbe, EmulatedTilesMultiplyAsOftenAsTheySay) {
+  if (!cpu_supports(Isa::avx2)) GTEST_SKIP() << "the emulation is compiled for AVX2";
+  EXPECT_EQ(emulated_amx::probe_multiply(3), 3 * 15 * amx::kProductsPerRound);
 }
 
 TEST(RoofProbe, MultipliesFloatsAsOftenAsItSays) {

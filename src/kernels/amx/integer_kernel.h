@@ -18,9 +18,8 @@ namespace {
 /// of the 48 KB of first-level cache that processors with AMX have.
 constexpr size_t kBlockColumns = 512;
 
-/// From Intel's optimization manual: a product of tiles takes 16 cycles, for which a core multiplies the 32
-/// columns and 16 rows of a group with 4 tokens by VPDPBUSD.
-constexpr size_t kMostVnniTokens = 4;
+/// So many tokens read the packed panels directly, with VPDPBUSD: tiles would have to wait for unpacking.
+constexpr size_t kMostVnniTokens = VnniVectors::kPackedTokens;
 
 /// kBlockColumns of a panel as signed bytes in lines as packed_format.h has them, which is what a tile of
 /// weights is, with their scales.

@@ -11,8 +11,8 @@ namespace nibble {
 namespace {
 
 /// AVX2 with AVX-VNNI's VPDPBUSD: four products of unsigned and signed bytes added to a 32-bit lane. Tiles
-/// of AVX2's 4 tokens are best here, too: of 2, 3, 4, 5, 6 and 8 tokens, Q4_0 at 261, 310, 323, 299, 269 and
-/// 228 Gop/s on a core of Zen 4 limited to the 16 registers that the encoding of AVX-VNNI can name.
+/// of AVX2's 4 tokens are best here, too: of 3, 4, 5 and 6 tokens Q4_0 at 302, 318, 308 and 263 Gop/s, and
+/// two panels of rows at 252, on a core of Zen 4 with the 16 registers that AVX-VNNI's encoding can name.
 struct AvxVnniVectors : Avx2Vectors {
   static constexpr bool kDotProduct = true;
   static NIBBLE_INLINE Int dot(Int sum, Int unsigned8, Int signed8) {
