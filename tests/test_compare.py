@@ -168,7 +168,7 @@ def test_bench_profile(nibble, models):
     result = json.loads(nibble(*arguments, "--json").stdout)
     for phase, batch, speed in (("prefill", 1, result["prefill"][0]), ("decode", 3, result["decode"][1])):
         parts = [p for p in result["profile"] if (p["phase"], p["batch"]) == (phase, batch)]
-        assert {"embed", "norm", "qkv", "attention", "down", "logits"} <= {p["operation"] for p in parts}
+        assert {"embed", "quantize", "qkv", "attention", "down", "logits"} <= {p["operation"] for p in parts}
         assert sum(p["share"] for p in parts) == pytest.approx(1)
         seconds = sum(p["seconds"] for p in parts)
         runs = [batch * speed["tokens"] / rate for rate in speed["runs"]]

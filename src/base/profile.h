@@ -11,16 +11,13 @@ namespace nibble {
 enum class Operation : uint8_t {
   other,  ///< between operations
   embed,
-  norm,
-  quantize,  ///< activations to int8
+  quantize,  ///< norms, and activations to int8
   qkv,
   rope_cache,  ///< biases, head norms, rotation, and the write into the KV cache
   attention,
   attention_output,
-  gate_up,
-  silu,
+  gate_up,  ///< with SiLU
   down,
-  residual,
   logits,
 };
 inline constexpr size_t kOperations = size_t(Operation::logits) + 1;

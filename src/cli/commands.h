@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdlib>
 #include <string>
 
 #include "base/affinity.h"
@@ -31,6 +32,12 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
           "cores: bind each thread to a core of its own, if all cores are used; default: none, the system "
           "places them")
       ->check(CLI::IsMember({"none", "cores"}));
+  // As NIBBLE_ISA, it is asked for wherever weights meet their kernels.
+  command
+      ->add_option_function<std::string>(
+          "--activations", [](const std::string& form) { setenv("NIBBLE_ACTIVATIONS", form.c_str(), 1); },
+          "f32: multiply quantized weights with float32 activations, slower and exact; default: int8")
+      ->check(CLI::IsMember({"int8", "f32"}));
   command->add_flag("--quiet", common.quiet, "Print no progress");
   command->callback(action);
   return command;

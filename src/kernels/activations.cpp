@@ -4,6 +4,7 @@
 #include "kernels/bfloat16_parts.h"
 #include "kernels/linear.h"
 #include "kernels/registry.h"
+#include "kernels/vector_ops.h"
 
 namespace nibble {
 
@@ -21,10 +22,39 @@ constexpr size_t kRowGap = 64;
 
 void Activations::set(const float* x, size_t tokens, size_t cols) {
   x_ = x;
+  norm_weight_ = nullptr;
   tokens_ = tokens;
   cols_ = cols;
+  normed_ready_ = false;
   for (Quantized& form : quantized_) form.ready = form.widened = false;
   split_ = false;
+}
+
+void Activations::set_normalized(const float* x, const float* weight, float eps, size_t tokens, size_t cols) {
+  set(x, tokens, cols);
+  norm_weight_ = weight;
+  norm_eps_ = eps;
+}
+
+/// A token's values [cols]; `space` has room for them.
+const float* Activations::row(size_t token, float* space) const {
+  const float* x = x_ + token * cols_;
+  if (norm_weight_ == nullptr) return x;
+  vector_ops().rms_norm(x, norm_weight_, norm_eps_, space, cols_);
+  return space;
+}
+
+/// All tokens' values [tokens, cols].
+const float* Activations::values(ThreadPool& pool) {
+  if (norm_weight_ == nullptr) return x_;
+  if (!normed_ready_) {
+    normed_.resize(tokens_ * cols_);
+    pool.parallel_for(tokens_, 1, [&](size_t begin, size_t end) {
+      for (size_t t = begin; t < end; ++t) row(t, normed_.data() + t * cols_);
+    });
+    normed_ready_ = true;
+  }
+  return normed_.data();
 }
 
 Activations::Quantized& Activations::of_group(size_t group) {
@@ -49,9 +79,11 @@ void Activations::quantize(Quantized& form, ThreadPool& pool) {
   form.scaled_sums.resize(form.sums.size());
   const QuantizeActivations quantize_token = select_quantize_activations(selected_isa());
   pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
+    thread_local std::vector<float> space;
+    space.resize(cols_);
     for (size_t t = begin; t < end; ++t) {
       const size_t at = t * form.stride;
-      quantize_token(x_ + t * cols_, cols_, form.group,
+      quantize_token(row(t, space.data()), cols_, form.group,
                      {form.q.data() + at, moved ? form.moved.data() + at : nullptr, form.scale.data() + t,
                       form.sums.data() + t, form.scaled_sums.data() + t, tokens_});
     }
@@ -76,8 +108,10 @@ void Activations::split(ThreadPool& pool) {
   parts_stride_ = part_elements(cols_) + (tokens_ > 1 ? kRowGap / sizeof(uint16_t) : 0);
   parts_.resize(tokens_ * parts_stride_);
   pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
+    thread_local std::vector<float> space;
+    space.resize(cols_);
     for (size_t t = begin; t < end; ++t)
-      split_into_bfloat16(x_ + t * cols_, cols_, parts_.data() + t * parts_stride_);
+      split_into_bfloat16(row(t, space.data()), cols_, parts_.data() + t * parts_stride_);
   });
   split_ = true;
 }
@@ -86,9 +120,11 @@ ActivationArgs Activations::form(ActivationForm wanted, size_t group, ThreadPool
   ActivationArgs args{};
   args.tokens = tokens_;
   args.cols = args.padded_cols = cols_;
-  args.x = x_;
-  if (wanted == ActivationForm::f32) return args;
   const OperationTimer timer(Operation::quantize);
+  if (wanted == ActivationForm::f32) {
+    args.x = values(pool);
+    return args;
+  }
   if (wanted == ActivationForm::bfloat16_parts) {
     if (!split_) split(pool);
     args.stride = parts_stride_;

@@ -9,6 +9,7 @@
 #include "kernels/linear.h"
 #include "kernels/ref/quantize_activations.h"
 #include "kernels/registry.h"
+#include "kernels/vector_ops.h"
 
 namespace nibble {
 namespace {
@@ -127,6 +128,24 @@ TEST(QuantizeActivations, GroupsThatAreNotFiniteKeepThatInTheirScale) {
     reference_quantize_activations(x.data(), 32, 32, out.token());
     EXPECT_FALSE(std::isfinite(out.scale[0]));
   }
+}
+
+TEST(Activations, NormalizedAsTheyAreTaken) {
+  ThreadPool pool(2);
+  const size_t tokens = 3, cols = 80;
+  const std::vector<float> x = random_values(tokens * cols, 1), weight = random_values(cols, 2);
+  std::vector<float> normed(x.size());
+  for (size_t t = 0; t < tokens; ++t)
+    vector_ops().rms_norm(&x[t * cols], weight.data(), 1e-5f, &normed[t * cols], cols);
+  Activations fused, plain;
+  fused.set_normalized(x.data(), weight.data(), 1e-5f, tokens, cols);
+  plain.set(normed.data(), tokens, cols);
+  const ActivationArgs floats = fused.form(ActivationForm::f32, 0, pool);
+  EXPECT_EQ(std::vector<float>(floats.x, floats.x + x.size()), normed);
+  const ActivationArgs expected = plain.form(ActivationForm::int8, 32, pool);
+  const ActivationArgs actual = fused.form(ActivationForm::int8, 32, pool);
+  for (size_t t = 0; t < tokens; ++t)
+    EXPECT_EQ(std::memcmp(actual.q + t * actual.stride, expected.q + t * expected.stride, cols), 0);
 }
 
 TEST(Activations, FormsAreMadeOnceAndDroppedBySet) {

@@ -5,12 +5,14 @@
 
 /// The kernels of each instruction set, defined in its folder.
 
-#define NIBBLE_DECLARE_KERNELS(isa)            \
-  namespace nibble::isa {                      \
-  template <PackedFormat F>                    \
-  void integer_matmul(const MatmulArgs& args); \
-  template <FloatFormat F>                     \
-  void float_matmul(const MatmulArgs& args);   \
+#define NIBBLE_DECLARE_KERNELS(isa)                \
+  namespace nibble::isa {                          \
+  template <PackedFormat F>                        \
+  void integer_matmul(const MatmulArgs& args);     \
+  template <PackedFormat F>                        \
+  void dequantized_matmul(const MatmulArgs& args); \
+  template <FloatFormat F>                         \
+  void float_matmul(const MatmulArgs& args);       \
   }  // namespace nibble::isa
 
 NIBBLE_DECLARE_KERNELS(avx2)

@@ -12,13 +12,6 @@ namespace nibble {
 
 namespace {
 
-/// Panels a thread takes at a time: whole tiles, and a few pieces per thread, which even out their speeds.
-size_t panels_per_task(const KernelEntry& kernel, size_t rows, int threads) {
-  constexpr size_t kPiecesPerThread = 4;
-  const size_t tile = std::max<size_t>(1, kernel.tile_rows / kPanelRows);
-  return std::max<size_t>(1, panel_count(rows) / (size_t(threads) * kPiecesPerThread * tile)) * tile;
-}
-
 size_t activation_bytes(ActivationForm form) {
   switch (form) {
     case ActivationForm::f32:
@@ -85,27 +78,85 @@ std::string_view Linear::kernel_name(Isa isa) const {
   return kernels_[size_t(isa)]->name;
 }
 
-void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& pool) const {
-  const KernelEntry& kernel = *kernels_[size_t(x.isa())];
+/// Whole tiles, and a few pieces per thread, which even out their speeds.
+size_t Linear::panels_per_task(const KernelEntry& kernel, int threads) const {
+  constexpr size_t kPiecesPerThread = 4;
+  const size_t tile = std::max<size_t>(1, kernel.tile_rows / kPanelRows);
+  return std::max<size_t>(1, panel_count(rows_) / (size_t(threads) * kPiecesPerThread * tile)) * tile;
+}
+
+const KernelEntry& Linear::kernel_for(const Activations& x) const {
+  return *kernels_[size_t(x.isa())];
+}
+
+MatmulArgs Linear::arguments(const Product& product, Activations& x, ThreadPool& pool) const {
+  const KernelEntry& kernel = kernel_for(x);
   MatmulArgs args{};
   args.tensor = &view_;
   args.packed = packed_;
   args.rows = rows_;
   args.cols = cols_;
   args.activations = x.form(kernel.activations, kernel.activation_group, pool);
-  args.y = y;
-  args.y_stride = y_stride;
+  args.y = product.y;
+  args.y_stride = product.y_stride;
   args.token_block = token_block(kernel, cols_);
   args.tile_bytes = tile_bytes();
-  pool.parallel_for(panel_count(rows_), panels_per_task(kernel, rows_, pool.size()),
-                    [&](size_t begin, size_t end) {
-                      alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
-                      MatmulArgs piece = args;
-                      piece.row_begin = begin * kPanelRows;
-                      piece.row_end = std::min(rows_, end * kPanelRows);
-                      piece.scratch = scratch;
-                      kernel.run(piece);
-                    });
+  return args;
+}
+
+void Linear::run(const KernelEntry& kernel, const MatmulArgs& args, size_t begin_panel,
+                 size_t end_panel) const {
+  alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
+  MatmulArgs piece = args;
+  piece.row_begin = begin_panel * kPanelRows;
+  piece.row_end = std::min(rows_, end_panel * kPanelRows);
+  piece.scratch = scratch;
+  kernel.run(piece);
+}
+
+void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& pool) const {
+  const Product product{this, y, y_stride};
+  multiply_all({&product, 1}, x, pool);
+}
+
+void Linear::multiply_all(std::span<const Product> products, Activations& x, ThreadPool& pool) {
+  struct Work {
+    MatmulArgs args;
+    size_t first_task, grain;
+  };
+  std::vector<Work> work;
+  work.reserve(products.size());
+  size_t tasks = 0;
+  for (const Product& product : products) {
+    const size_t grain = product.weights->panels_per_task(product.weights->kernel_for(x), pool.size());
+    work.push_back({product.weights->arguments(product, x, pool), tasks, grain});
+    tasks += (panel_count(product.weights->rows_) + grain - 1) / grain;
+  }
+  pool.parallel_for(tasks, 1, [&](size_t begin, size_t end) {
+    for (size_t task = begin; task < end; ++task) {
+      size_t i = work.size() - 1;
+      while (work[i].first_task > task) --i;
+      const size_t panel = (task - work[i].first_task) * work[i].grain;
+      const Linear& weights = *products[i].weights;
+      weights.run(weights.kernel_for(x), work[i].args, panel, panel + work[i].grain);
+    }
+  });
+}
+
+void Linear::multiply_then(std::span<const Product> products, Activations& x, ThreadPool& pool,
+                           FunctionRef<void(size_t, size_t)> finish) {
+  const Linear& first = *products[0].weights;
+  const size_t grain = first.panels_per_task(first.kernel_for(x), pool.size());
+  std::vector<MatmulArgs> args;
+  args.reserve(products.size());
+  for (const Product& product : products) args.push_back(product.weights->arguments(product, x, pool));
+  pool.parallel_for(panel_count(first.rows_), grain, [&](size_t begin, size_t end) {
+    for (size_t i = 0; i < products.size(); ++i) {
+      const Linear& weights = *products[i].weights;
+      weights.run(weights.kernel_for(x), args[i], begin, end);
+    }
+    finish(begin * kPanelRows, std::min(first.rows_, end * kPanelRows));
+  });
 }
 
 void Linear::row(size_t index, float* out) const {

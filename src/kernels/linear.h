@@ -3,10 +3,12 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string_view>
 #include <vector>
 
 #include "base/cpu.h"
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "kernels/aligned_buffer.h"
 #include "tensor/tensor_view.h"
@@ -16,6 +18,7 @@ namespace nibble {
 
 struct ActivationArgs;
 struct KernelEntry;
+struct MatmulArgs;
 enum class ActivationForm;
 
 /// Activations of a batch, [tokens, cols] float32, and their int8 form made on demand: products with
@@ -24,7 +27,9 @@ class Activations {
  public:
   /// Refers to x until the next set(); any int8 form of earlier values is dropped.
   void set(const float* x, size_t tokens, size_t cols);
-  const float* x() const { return x_; }
+  /// The same with rms_norm(x) * weight [cols] in place of x, which is computed row by row where a form is
+  /// made and not written to memory for integer forms. Refers to x and weight.
+  void set_normalized(const float* x, const float* weight, float eps, size_t tokens, size_t cols);
   size_t tokens() const { return tokens_; }
   size_t cols() const { return cols_; }
 
@@ -49,13 +54,19 @@ class Activations {
   };
 
   Quantized& of_group(size_t group);
+  const float* values(ThreadPool& pool);
+  const float* row(size_t token, float* space) const;
   void quantize(Quantized& form, ThreadPool& pool);
   void widen(Quantized& form, ThreadPool& pool);
   void split(ThreadPool& pool);
 
   Isa isa_ = Isa::amx;
   const float* x_ = nullptr;
+  const float* norm_weight_ = nullptr;  // null: x as it is
+  float norm_eps_ = 0;
   size_t tokens_ = 0, cols_ = 0;
+  bool normed_ready_ = false;
+  std::vector<float> normed_;         // [tokens, cols]
   std::vector<Quantized> quantized_;  // one for each group that was asked for
   bool split_ = false;
   size_t parts_stride_ = 0;
@@ -89,10 +100,28 @@ class Linear {
   /// Results of a token do not depend on the number of threads nor on the other tokens of the batch.
   void multiply(Activations& x, float* y, size_t y_stride, ThreadPool& pool) const;
 
+  /// A matrix and where its product goes, as in multiply().
+  struct Product {
+    const Linear* weights;
+    float* y;
+    size_t y_stride;
+  };
+  /// Several matrices by the same activations: their rows are shared out over the threads at once.
+  static void multiply_all(std::span<const Product> products, Activations& x, ThreadPool& pool);
+  /// Matrices of the same shape, some rows of each at a time: finish(begin, end) is called for every piece
+  /// of rows when the products of all tokens with these rows are there, on the thread whose cache has them.
+  static void multiply_then(std::span<const Product> products, Activations& x, ThreadPool& pool,
+                            FunctionRef<void(size_t begin, size_t end)> finish);
+
   /// One row as float32 (an embedding look-up).
   void row(size_t index, float* out) const;
 
  private:
+  MatmulArgs arguments(const Product& product, Activations& x, ThreadPool& pool) const;
+  const KernelEntry& kernel_for(const Activations& x) const;
+  void run(const KernelEntry& kernel, const MatmulArgs& args, size_t begin_panel, size_t end_panel) const;
+  size_t panels_per_task(const KernelEntry& kernel, int threads) const;
+
   size_t rows_ = 0, cols_ = 0;
   std::array<const KernelEntry*, kIsaCount> kernels_{};  // by the widest Isa allowed; last: packed for
   TensorView view_;

@@ -37,14 +37,23 @@ TEST(Registry, EveryTypeHasItsBestKernelFirstAndItsReferenceLast) {
   for (const DTypeInfo& info : all_dtypes()) {
     SCOPED_TRACE(info.name);
     std::optional<Isa> before;
+    bool exact = false;
     for (const KernelEntry& entry : kernel_table()) {
       if (entry.dtype != info.dtype) continue;
+      // Kernels that leave activations as they are come after those that round them.
+      if (!is_quantized(entry.activations) && !exact) {
+        EXPECT_EQ(before.value_or(Isa::scalar), Isa::scalar);
+        before.reset();
+      }
+      EXPECT_GE(!is_quantized(entry.activations), exact);
+      exact = !is_quantized(entry.activations);
       if (before) {
         EXPECT_LT(entry.isa, *before) << entry.name;
       }
       before = entry.isa;
     }
     EXPECT_EQ(before, Isa::scalar);
+    EXPECT_TRUE(exact);
   }
 }
 
@@ -67,6 +76,52 @@ TEST(Linear, TakesTheKernelThatNibbleIsaNames) {
   const Linear linear = Linear::pack(w.view, pool);
   EXPECT_EQ(linear.kernel_name(), "q4_k_reference");
   EXPECT_EQ(linear.owned_bytes(), 0u);
+}
+
+TEST(Linear, ProductsOfSeveralMatricesAreThoseOfEach) {
+  const size_t cols = 256, tokens = 5;
+  ThreadPool pool(2);
+  std::vector<SyntheticWeights> weights;
+  std::vector<Linear> matrices;
+  for (size_t rows : {100u, 36u, 36u}) {
+    weights.push_back(synthetic_weights(rows == 100 ? DType::Q4_0 : DType::Q6_K, rows, cols, weights.size()));
+  }
+  for (const SyntheticWeights& w : weights) matrices.push_back(Linear::pack(w.view, pool));
+  std::vector<float> x(tokens * cols);
+  for (size_t i = 0; i < x.size(); ++i) x[i] = float(i % 37) - 18.0f;
+  std::vector<std::vector<float>> expected, actual;
+  Activations activations;
+  activations.set(x.data(), tokens, cols);
+  for (const Linear& m : matrices) {
+    expected.emplace_back(tokens * m.rows());
+    m.multiply(activations, expected.back().data(), m.rows(), pool);
+    actual.emplace_back(tokens * m.rows());
+  }
+  std::vector<Linear::Product> products;
+  for (size_t i = 0; i < matrices.size(); ++i)
+    products.push_back({&matrices[i], actual[i].data(), matrices[i].rows()});
+  Linear::multiply_all(products, activations, pool);
+  EXPECT_EQ(actual, expected);
+
+  for (auto& y : actual) std::fill(y.begin(), y.end(), 0.0f);
+  std::vector<int> finished(36, 0);
+  Linear::multiply_then({products.data() + 1, 2}, activations, pool, [&](size_t begin, size_t end) {
+    for (size_t r = begin; r < end; ++r) {
+      ++finished[r];
+      EXPECT_EQ(actual[1][(tokens - 1) * 36 + r], expected[1][(tokens - 1) * 36 + r]);
+      EXPECT_EQ(actual[2][(tokens - 1) * 36 + r], expected[2][(tokens - 1) * 36 + r]);
+    }
+  });
+  EXPECT_EQ(finished, std::vector<int>(36, 1));
+}
+
+TEST(Linear, LeavesActivationsAsTheyAreWhenAsked) {
+  setenv("NIBBLE_ACTIVATIONS", "f32", 1);
+  EXPECT_EQ(select_kernel(DType::Q4_0, Isa::scalar).activations, ActivationForm::f32);
+  setenv("NIBBLE_ACTIVATIONS", "f8", 1);
+  EXPECT_THROW(selected_activations(), Error);
+  unsetenv("NIBBLE_ACTIVATIONS");
+  EXPECT_EQ(select_kernel(DType::Q4_0, Isa::scalar).activations, ActivationForm::int8);
 }
 
 TEST(Linear, KnowsItsShapeAndHoldsOnePackedCopy) {

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/four_bit_blocks.h"
 #include "kernels/pack_lines.h"
 #include "kernels/packing.h"
 #include "tensor/blocks.h"
@@ -83,6 +84,26 @@ void pack_blocks(const TensorView& weights, size_t begin, size_t end, std::byte*
         const Block& b = block_at<Block>(weights.data.data() + (first + row) * stride, block);
         unpack_codes(b, codes[row]);
         store_scales<F>(b, row, to);
+      }
+      store_block_codes<F>(codes, to + F.scale_bytes());
+    }
+  }
+}
+
+/// NF4 and FP4: scales for the values in multiples of 1/unit.
+template <PackedFormat F>
+void pack_four_bit_floats(const TensorView& weights, size_t begin, size_t end, float unit, std::byte* out) {
+  const size_t blocks = weights.cols() / F.block, rows = weights.rows();
+  const FourBitBlocks source(weights);
+  for (size_t panel = begin; panel < end; ++panel) {
+    auto* to = reinterpret_cast<uint8_t*>(out) + panel * F.panel_bytes(weights.cols());
+    const size_t first = panel * kPanelRows, count = std::min(kPanelRows, rows - first);
+    for (size_t block = 0; block < blocks; ++block, to += F.block_bytes()) {
+      uint8_t codes[kPanelRows][F.block] = {};
+      std::memset(to, 0, F.scale_bytes());
+      for (size_t row = 0; row < count; ++row) {
+        const float scale = source.take((first + row) * blocks + block, codes[row]) / unit;
+        std::memcpy(to + row * sizeof(scale), &scale, sizeof(scale));
       }
       store_block_codes<F>(codes, to + F.scale_bytes());
     }
@@ -181,6 +202,14 @@ void pack_integer<kPackedUint4G64>(const TensorView& weights, size_t begin, size
 template <>
 void pack_integer<kPackedUint4G128>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
   pack_blocks<kPackedUint4G128, BlockUint4<128>>(weights, begin, end, out);
+}
+template <>
+void pack_integer<kPackedNF4>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_four_bit_floats<kPackedNF4>(weights, begin, end, kNF4Unit, out);
+}
+template <>
+void pack_integer<kPackedFP4>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
+  pack_four_bit_floats<kPackedFP4>(weights, begin, end, kFP4Unit, out);
 }
 template <>
 void pack_integer<kPackedInt8>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {

@@ -108,6 +108,8 @@ inline constexpr PackedFormat kPackedQ6_K{CodeKind::offset, 6, 32, 63, 16, 256, 
 inline constexpr PackedFormat kPackedIQ4_NL{CodeKind::iq4, 4, 0, 0, 32, 32, ScaleKind::plain};
 inline constexpr PackedFormat kPackedIQ4_XS{CodeKind::iq4, 4, 0, 0, 32, 256, ScaleKind::super};
 inline constexpr PackedFormat kPackedMXFP4{CodeKind::mxfp4, 4, 12, 24, 32, 32, ScaleKind::exponent};
+inline constexpr PackedFormat kPackedNF4{CodeKind::nf4, 4, 0, 0, 64, 64, ScaleKind::plain_float};
+inline constexpr PackedFormat kPackedFP4{CodeKind::fp4, 4, 0, 0, 64, 64, ScaleKind::plain_float};
 inline constexpr PackedFormat kPackedInt8{CodeKind::signed8, 8, 0, 0, 128, 128, ScaleKind::channel};
 inline constexpr PackedFormat kPackedInt4G64{CodeKind::offset, 4, 8, 15, 64, 64, ScaleKind::plain};
 inline constexpr PackedFormat kPackedInt4G128{CodeKind::offset, 4, 8, 15, 128, 128, ScaleKind::plain};

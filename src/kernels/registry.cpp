@@ -1,5 +1,7 @@
 #include "kernels/registry.h"
 
+#include <cstdlib>
+
 #include "base/error.h"
 #include "kernels/isa_kernels.h"
 #include "kernels/packing.h"
@@ -38,6 +40,21 @@ constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size
   return {name, dtype, form, 0, isa, rows, tokens, {float_packed_bytes<F>, pack_float<F>}, run};
 }
 
+/// The float kernels over a panel of integers.
+template <PackedFormat F>
+constexpr KernelEntry dequantizing(std::string_view name, DType dtype, Isa isa, size_t tokens,
+                                   MatmulFunction run) {
+  return {name,
+          dtype,
+          ActivationForm::f32,
+          0,
+          isa,
+          kPanelRows,
+          tokens,
+          {integer_packed_bytes<F>, pack_integer<F>},
+          run};
+}
+
 /// The rows of a format, one for each instruction set, best first. The tiles are those of
 /// amx/integer_kernel.h and of each instruction set's vectors.h.
 // clang-format off
@@ -48,6 +65,11 @@ constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size
   integer<format>(name "_avx_vnni_16x4", dtype, Isa::avx_vnni, 16, 4, avx_vnni::integer_matmul<format>), \
   integer<format>(name "_avx2_16x4", dtype, Isa::avx2, 16, 4, avx2::integer_matmul<format>),             \
   reference_integer<format>(name "_reference", dtype)
+
+#define NIBBLE_DEQUANTIZED_ROWS(name, dtype, format)                                                      \
+  dequantizing<format>(name "_avx512_16x12", dtype, Isa::avx512, 12, avx512::dequantized_matmul<format>), \
+  dequantizing<format>(name "_avx2_16x6", dtype, Isa::avx2, 6, avx2::dequantized_matmul<format>),         \
+  reference_float(name "_reference", dtype)
 
 #define NIBBLE_FLOAT_ROWS(name, dtype, format)                                                  \
   floating<format>(name "_avx512_16x12", dtype, Isa::avx512, 12, avx512::float_matmul<format>), \
@@ -63,28 +85,50 @@ constexpr KernelEntry kTable[] = {
     NIBBLE_FLOAT_ROWS("f32", DType::F32, FloatFormat::f32),
     NIBBLE_HALF_FLOAT_ROWS("f16", DType::F16, FloatFormat::f16),
     NIBBLE_INTEGER_ROWS("q4_0", DType::Q4_0, kPackedQ4_0),
+    NIBBLE_DEQUANTIZED_ROWS("q4_0_f32", DType::Q4_0, kPackedQ4_0),
     NIBBLE_INTEGER_ROWS("q4_1", DType::Q4_1, kPackedQ4_1),
+    NIBBLE_DEQUANTIZED_ROWS("q4_1_f32", DType::Q4_1, kPackedQ4_1),
     NIBBLE_INTEGER_ROWS("q5_0", DType::Q5_0, kPackedQ5_0),
+    NIBBLE_DEQUANTIZED_ROWS("q5_0_f32", DType::Q5_0, kPackedQ5_0),
     NIBBLE_INTEGER_ROWS("q5_1", DType::Q5_1, kPackedQ5_1),
+    NIBBLE_DEQUANTIZED_ROWS("q5_1_f32", DType::Q5_1, kPackedQ5_1),
     NIBBLE_INTEGER_ROWS("q8_0", DType::Q8_0, kPackedQ8_0),
+    NIBBLE_DEQUANTIZED_ROWS("q8_0_f32", DType::Q8_0, kPackedQ8_0),
     NIBBLE_INTEGER_ROWS("q2_k", DType::Q2_K, kPackedQ2_K),
+    NIBBLE_DEQUANTIZED_ROWS("q2_k_f32", DType::Q2_K, kPackedQ2_K),
     NIBBLE_INTEGER_ROWS("q3_k", DType::Q3_K, kPackedQ3_K),
+    NIBBLE_DEQUANTIZED_ROWS("q3_k_f32", DType::Q3_K, kPackedQ3_K),
     NIBBLE_INTEGER_ROWS("q4_k", DType::Q4_K, kPackedQ4_K),
+    NIBBLE_DEQUANTIZED_ROWS("q4_k_f32", DType::Q4_K, kPackedQ4_K),
     NIBBLE_INTEGER_ROWS("q5_k", DType::Q5_K, kPackedQ5_K),
+    NIBBLE_DEQUANTIZED_ROWS("q5_k_f32", DType::Q5_K, kPackedQ5_K),
     NIBBLE_INTEGER_ROWS("q6_k", DType::Q6_K, kPackedQ6_K),
+    NIBBLE_DEQUANTIZED_ROWS("q6_k_f32", DType::Q6_K, kPackedQ6_K),
     NIBBLE_INTEGER_ROWS("iq4_nl", DType::IQ4_NL, kPackedIQ4_NL),
+    NIBBLE_DEQUANTIZED_ROWS("iq4_nl_f32", DType::IQ4_NL, kPackedIQ4_NL),
     NIBBLE_INTEGER_ROWS("iq4_xs", DType::IQ4_XS, kPackedIQ4_XS),
+    NIBBLE_DEQUANTIZED_ROWS("iq4_xs_f32", DType::IQ4_XS, kPackedIQ4_XS),
     NIBBLE_HALF_FLOAT_ROWS("bf16", DType::BF16, FloatFormat::bf16),
     NIBBLE_INTEGER_ROWS("mxfp4", DType::MXFP4, kPackedMXFP4),
-    NIBBLE_FLOAT_ROWS("nf4", DType::NF4, FloatFormat::nf4),
-    NIBBLE_FLOAT_ROWS("nf4_dq", DType::NF4_DQ, FloatFormat::nf4),
-    NIBBLE_FLOAT_ROWS("fp4", DType::FP4, FloatFormat::fp4),
-    NIBBLE_FLOAT_ROWS("fp4_dq", DType::FP4_DQ, FloatFormat::fp4),
+    NIBBLE_DEQUANTIZED_ROWS("mxfp4_f32", DType::MXFP4, kPackedMXFP4),
+    NIBBLE_INTEGER_ROWS("nf4", DType::NF4, kPackedNF4),
+    NIBBLE_FLOAT_ROWS("nf4_f32", DType::NF4, FloatFormat::nf4),
+    NIBBLE_INTEGER_ROWS("nf4_dq", DType::NF4_DQ, kPackedNF4),
+    NIBBLE_FLOAT_ROWS("nf4_dq_f32", DType::NF4_DQ, FloatFormat::nf4),
+    NIBBLE_INTEGER_ROWS("fp4", DType::FP4, kPackedFP4),
+    NIBBLE_FLOAT_ROWS("fp4_f32", DType::FP4, FloatFormat::fp4),
+    NIBBLE_INTEGER_ROWS("fp4_dq", DType::FP4_DQ, kPackedFP4),
+    NIBBLE_FLOAT_ROWS("fp4_dq_f32", DType::FP4_DQ, FloatFormat::fp4),
     NIBBLE_INTEGER_ROWS("int8", DType::INT8, kPackedInt8),
+    NIBBLE_DEQUANTIZED_ROWS("int8_f32", DType::INT8, kPackedInt8),
     NIBBLE_INTEGER_ROWS("int4_g64", DType::INT4_G64, kPackedInt4G64),
+    NIBBLE_DEQUANTIZED_ROWS("int4_g64_f32", DType::INT4_G64, kPackedInt4G64),
     NIBBLE_INTEGER_ROWS("int4_g128", DType::INT4_G128, kPackedInt4G128),
+    NIBBLE_DEQUANTIZED_ROWS("int4_g128_f32", DType::INT4_G128, kPackedInt4G128),
     NIBBLE_INTEGER_ROWS("uint4_g64", DType::UINT4_G64, kPackedUint4G64),
+    NIBBLE_DEQUANTIZED_ROWS("uint4_g64_f32", DType::UINT4_G64, kPackedUint4G64),
     NIBBLE_INTEGER_ROWS("uint4_g128", DType::UINT4_G128, kPackedUint4G128),
+    NIBBLE_DEQUANTIZED_ROWS("uint4_g128_f32", DType::UINT4_G128, kPackedUint4G128),
 };
 
 /// True when a kernel of instruction set `needed` may run where `allowed` is the widest one.
@@ -98,9 +142,17 @@ std::span<const KernelEntry> kernel_table() {
   return kTable;
 }
 
-const KernelEntry& select_kernel(DType dtype, Isa isa) {
+ActivationForm selected_activations() {
+  const char* wanted = std::getenv("NIBBLE_ACTIVATIONS");
+  if (wanted == nullptr || *wanted == '\0' || std::string_view(wanted) == "int8") return ActivationForm::int8;
+  if (std::string_view(wanted) == "f32") return ActivationForm::f32;
+  fail("NIBBLE_ACTIVATIONS={} is not a form of activations; use int8 or f32", wanted);
+}
+
+const KernelEntry& select_kernel(DType dtype, Isa isa, ActivationForm activations) {
   for (const KernelEntry& entry : kTable) {
-    if (entry.dtype == dtype && covers(isa, entry.isa)) return entry;
+    const bool exact = activations != ActivationForm::f32 || !is_quantized(entry.activations);
+    if (entry.dtype == dtype && exact && covers(isa, entry.isa)) return entry;
   }
   fail("no kernel for weights of type {}", dtype_name(dtype));
 }
@@ -111,7 +163,7 @@ const KernelEntry& kernel_on_same_bytes(const KernelEntry& kernel, Isa isa) {
   }
   for (const KernelEntry& entry : kTable) {
     const bool same_bytes = entry.dtype == kernel.dtype && entry.packing.pack == kernel.packing.pack;
-    if (same_bytes && covers(isa, entry.isa)) return entry;
+    if (same_bytes && is_quantized(entry.activations) && covers(isa, entry.isa)) return entry;
   }
   return kernel;
 }

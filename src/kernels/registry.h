@@ -44,11 +44,17 @@ struct KernelEntry {
   MatmulFunction run;
 };
 
-/// Every kernel, for each type the best instruction set first and the reference last.
+/// Every kernel, for each type those of int8 activations before those of float32, the best instruction set
+/// first and the reference last.
 std::span<const KernelEntry> kernel_table();
 
-/// The first row for this type that runs on `isa`, the widest instruction set allowed.
-const KernelEntry& select_kernel(DType dtype, Isa isa);
+/// What quantized weights are multiplied with: ActivationForm::int8, or f32 where NIBBLE_ACTIVATIONS says so,
+/// which is slower and shows what rounding the activations costs. Throws Error when it says anything else.
+ActivationForm selected_activations();
+
+/// The first row for this type that runs on `isa`, the widest instruction set allowed; with f32 the first one
+/// that leaves activations as they are.
+const KernelEntry& select_kernel(DType dtype, Isa isa, ActivationForm activations = selected_activations());
 
 /// The first row that runs on `isa`, reads what was packed for `kernel` and has the same results bit for bit,
 /// as integer kernels have; `kernel` itself where `isa` allows it or there is no other.

@@ -50,8 +50,9 @@ std::vector<float> multiply(const Linear& linear, const std::vector<float>& x, T
   return y;
 }
 
-const KernelEntry& reference_of(DType dtype) {
-  return select_kernel(dtype, Isa::scalar);
+/// The reference with the same form of activations.
+const KernelEntry& reference_of(const KernelEntry& kernel) {
+  return select_kernel(kernel.dtype, Isa::scalar, kernel.activations);
 }
 
 void expect_same_bits(const std::vector<float>& actual, const std::vector<float>& expected, size_t rows) {
@@ -79,8 +80,7 @@ float roundings(const KernelEntry& kernel, size_t cols) {
 void expect_close(const KernelEntry& kernel, const std::vector<float>& actual,
                   const std::vector<float>& expected, const TensorView& w, const std::vector<float>& x) {
   const size_t rows = w.rows(), cols = w.cols();
-  const float bound =
-      (roundings(kernel, cols) + roundings(reference_of(kernel.dtype), cols) + 12.0f) * 0x1p-24f;
+  const float bound = (roundings(kernel, cols) + roundings(reference_of(kernel), cols) + 12.0f) * 0x1p-24f;
   std::vector<float> row(cols);
   for (size_t r = 0; r < rows; ++r) {
     dequantize_rows(w, r, 1, row.data());
@@ -99,9 +99,9 @@ void compare_with_reference(const KernelEntry& kernel, size_t rows, size_t cols,
   ThreadPool pool(1);
   const SyntheticWeights w = synthetic_weights(kernel.dtype, rows, cols, rows * 131 + cols + tokens);
   const std::vector<float> x = random_activations(tokens * cols, cols + tokens);
-  const auto expected = multiply(Linear::pack(w.view, reference_of(kernel.dtype), pool), x, pool);
+  const auto expected = multiply(Linear::pack(w.view, reference_of(kernel), pool), x, pool);
   const auto actual = multiply(Linear::pack(w.view, kernel, pool), x, pool, rows % 3);
-  if (is_integer_format(kernel.dtype)) {
+  if (is_quantized(kernel.activations)) {
     expect_same_bits(actual, expected, rows);
   } else {
     expect_close(kernel, actual, expected, w.view, x);
@@ -200,7 +200,7 @@ TEST_P(Kernel, OthersOnTheSameBytesHaveTheSameResults) {
 TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {
   const size_t rows = 16, cols = 256;
   SyntheticWeights w = synthetic_weights(kernel_.dtype, rows, cols, 1);
-  if (!is_integer_format(kernel_.dtype)) return;
+  if (!is_quantized(kernel_.activations)) return;
   ThreadPool pool(1);
   for (int byte : {0x00, 0xff, 0x80, 0x7f}) {
     std::fill(w.bytes.begin(), w.bytes.end(), std::byte(byte));
@@ -215,8 +215,7 @@ TEST_P(Kernel, MultipliesExtremeCodesWithoutOverflow) {
     }
     for (float x : {1.0f, -1.0f}) {
       const std::vector<float> activations(9 * cols, x);
-      const auto expected =
-          multiply(Linear::pack(w.view, reference_of(kernel_.dtype), pool), activations, pool);
+      const auto expected = multiply(Linear::pack(w.view, reference_of(kernel_), pool), activations, pool);
       expect_same_bits(multiply(Linear::pack(w.view, kernel_, pool), activations, pool), expected, rows);
     }
   }

@@ -31,7 +31,7 @@ struct Forward::Scratch {
   Buffers buffers;
   std::vector<uint32_t> lengths;   // [sequences of the cache], after the batch
   std::vector<TokenPlace> places;  // [tokens of the batch]
-  std::vector<float> last;         // [tokens of a slice that want logits, hidden], after the output norm
+  std::vector<float> last;         // [tokens of a slice that want logits, hidden]
   std::vector<float> logits;       // [rows, vocab]
 };
 
@@ -80,7 +80,7 @@ std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& 
   if (s.logits.size() < size) s.logits.resize(size);
   float* out = s.logits.data();
   run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
-    const size_t rows = normalize_wanted(slice);
+    const size_t rows = collect_wanted(slice);
     compute_logits(0, rows, out);
     out += rows * vocab;
   });
@@ -92,7 +92,7 @@ void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
   Scratch& s = *scratch_;
   const size_t vocab = model_->config().vocab;
   run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
-    const size_t wanted = normalize_wanted(slice);
+    const size_t wanted = collect_wanted(slice);
     for (size_t first = 0; first < wanted; first += kMaxLogitRows) {
       const size_t rows = std::min(kMaxLogitRows, wanted - first);
       if (s.logits.size() < rows * vocab) s.logits.resize(rows * vocab);
@@ -130,19 +130,15 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
   }
 }
 
-size_t Forward::normalize_wanted(std::span<const BatchToken> batch) {
-  const ModelConfig& config = model_->config();
+size_t Forward::collect_wanted(std::span<const BatchToken> batch) {
   Scratch& s = *scratch_;
-  const size_t hidden = config.hidden;
-  const OperationTimer timer(Operation::norm);
+  const size_t hidden = model_->config().hidden;
   s.last.clear();
   for (size_t t = 0; t < batch.size(); ++t) {
     const float* x = &s.buffers.x[t * hidden];
     if (batch[t].wants_logits) s.last.insert(s.last.end(), x, x + hidden);
   }
-  const size_t rows = s.last.size() / hidden;
-  normalize(s.last.data(), model_->output_norm(), config.norm_eps, rows, s.last.data(), pool_);
-  return rows;
+  return s.last.size() / hidden;
 }
 
 void Forward::compute_logits(size_t first, size_t rows, float* out) {
@@ -150,7 +146,8 @@ void Forward::compute_logits(size_t first, size_t rows, float* out) {
   const ModelConfig& config = model_->config();
   const OperationTimer timer(Operation::logits);
   Activations& input = scratch_->buffers.activations;
-  input.set(scratch_->last.data() + first * config.hidden, rows, config.hidden);
+  input.set_normalized(scratch_->last.data() + first * config.hidden, model_->output_norm().data(),
+                       config.norm_eps, rows, config.hidden);
   model_->output().multiply(input, out, config.vocab, pool_);
 }
 

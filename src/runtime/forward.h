@@ -56,8 +56,8 @@ class Forward {
   void run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places, KvCache& cache);
   void run_slices(std::span<const BatchToken> batch, KvCache& cache,
                   const std::function<void(std::span<const BatchToken> slice)>& after_slice);
-  /// Collects the slice's tokens that want logits, after the output norm, in scratch; returns how many.
-  size_t normalize_wanted(std::span<const BatchToken> batch);
+  /// Collects the slice's tokens that want logits in scratch; returns how many.
+  size_t collect_wanted(std::span<const BatchToken> batch);
   /// The logits [rows, vocab] of collected tokens.
   void compute_logits(size_t first, size_t rows, float* out);
 

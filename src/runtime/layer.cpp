@@ -13,16 +13,6 @@ size_t rows_per_task(size_t width) {
   return std::max<size_t>(1, kElements / std::max<size_t>(1, width));
 }
 
-void normalize(const float* x, const std::vector<float>& weight, float eps, size_t tokens, float* y,
-               ThreadPool& pool) {
-  const size_t width = weight.size();
-  pool.parallel_for(tokens, rows_per_task(width), [&](size_t begin, size_t end) {
-    for (size_t t = begin; t < end; ++t) {
-      vector_ops().rms_norm(x + t * width, weight.data(), eps, y + t * width, width);
-    }
-  });
-}
-
 namespace {
 
 void add_bias(float* x, const std::vector<float>& bias) {
@@ -63,21 +53,27 @@ void place_in_sequence(const ModelConfig& config, const LayerWeights& w, uint32_
   });
 }
 
-/// x += delta + bias, [tokens, hidden].
-void add_residual(Buffers& b, const std::vector<float>& bias, size_t tokens, size_t hidden,
-                  ThreadPool& pool) {
-  pool.parallel_for(tokens, rows_per_task(hidden), [&](size_t begin, size_t end) {
-    for (size_t t = begin; t < end; ++t) {
-      vector_ops().add(&b.x[t * hidden], &b.delta[t * hidden], hidden);
-      add_bias(&b.x[t * hidden], bias);
+/// x += W a + bias; x is the residual stream [tokens, hidden].
+void multiply_into_residual(const Linear& weights, const std::vector<float>& bias, Buffers& b, size_t tokens,
+                            size_t hidden, ThreadPool& pool) {
+  const Linear::Product product{&weights, b.delta.data(), hidden};
+  Linear::multiply_then({&product, 1}, b.activations, pool, [&](size_t begin, size_t end) {
+    for (size_t t = 0; t < tokens; ++t) {
+      float* x = &b.x[t * hidden];
+      vector_ops().add(x + begin, &b.delta[t * hidden + begin], end - begin);
+      if (!bias.empty()) vector_ops().add(x + begin, bias.data() + begin, end - begin);
     }
   });
 }
 
-/// gate = silu(gate) * up, `count` elements.
-void swiglu(Buffers& b, size_t count, ThreadPool& pool) {
-  pool.parallel_for(count, rows_per_task(1), [&](size_t begin, size_t end) {
-    vector_ops().silu_multiply(&b.gate[begin], &b.up[begin], end - begin);
+/// gate = silu(W_gate n) * W_up n, [tokens, ffn].
+void multiply_swiglu(const LayerWeights& w, Buffers& b, size_t tokens, size_t ffn, ThreadPool& pool) {
+  const Linear::Product products[] = {{&w.gate, b.gate.data(), ffn}, {&w.up, b.up.data(), ffn}};
+  Linear::multiply_then(products, b.activations, pool, [&](size_t begin, size_t end) {
+    for (size_t t = 0; t < tokens; ++t) {
+      const size_t at = t * ffn + begin;
+      vector_ops().silu_multiply(&b.gate[at], &b.up[at], end - begin);
+    }
   });
 }
 
@@ -93,37 +89,26 @@ void run_layer(const Model& model, uint32_t layer, const Slice& slice, const Rop
   Activations& input = b.activations;
 
   // Attention: x += W_o attention(rope(W_q n), rope(W_k n), W_v n), n = norm(x).
-  OperationTimer timer(Operation::norm);
-  normalize(b.x.data(), w.attention_norm, config.norm_eps, tokens, b.normed.data(), pool);
-  input.set(b.normed.data(), tokens, hidden);
-  timer.next(Operation::qkv);
-  w.q.multiply(input, b.q.data(), q_width, pool);
-  w.k.multiply(input, b.k.data(), kv_width, pool);
-  w.v.multiply(input, b.v.data(), kv_width, pool);
+  input.set_normalized(b.x.data(), w.attention_norm.data(), config.norm_eps, tokens, hidden);
+  OperationTimer timer(Operation::qkv);
+  const Linear::Product qkv[] = {
+      {&w.q, b.q.data(), q_width}, {&w.k, b.k.data(), kv_width}, {&w.v, b.v.data(), kv_width}};
+  Linear::multiply_all(qkv, input, pool);
   timer.next(Operation::rope_cache);
   place_in_sequence(config, w, layer, slice, rope, cache, b, pool);
   timer.next(Operation::attention);
   attention.run(cache, layer, slice.blocks(), b.q.data(), b.attended.data(), pool);
   input.set(b.attended.data(), tokens, q_width);
   timer.next(Operation::attention_output);
-  w.attention_output.multiply(input, b.delta.data(), hidden, pool);
-  timer.next(Operation::residual);
-  add_residual(b, w.output_bias, tokens, hidden, pool);
+  multiply_into_residual(w.attention_output, w.output_bias, b, tokens, hidden, pool);
 
   // Feed-forward: x += W_down (silu(W_gate n) * W_up n), n = norm(x).
-  timer.next(Operation::norm);
-  normalize(b.x.data(), w.ffn_norm, config.norm_eps, tokens, b.normed.data(), pool);
-  input.set(b.normed.data(), tokens, hidden);
+  input.set_normalized(b.x.data(), w.ffn_norm.data(), config.norm_eps, tokens, hidden);
   timer.next(Operation::gate_up);
-  w.gate.multiply(input, b.gate.data(), ffn, pool);
-  w.up.multiply(input, b.up.data(), ffn, pool);
-  timer.next(Operation::silu);
-  swiglu(b, tokens * ffn, pool);
+  multiply_swiglu(w, b, tokens, ffn, pool);
   input.set(b.gate.data(), tokens, ffn);
   timer.next(Operation::down);
-  w.down.multiply(input, b.delta.data(), hidden, pool);
-  timer.next(Operation::residual);
-  add_residual(b, {}, tokens, hidden, pool);
+  multiply_into_residual(w.down, {}, b, tokens, hidden, pool);
 }
 
 }  // namespace nibble

@@ -13,10 +13,6 @@ namespace nibble {
 void run_layer(const Model& model, uint32_t layer, const Slice& slice, const Rope& rope, Attention& attention,
                KvCache& cache, Buffers& buffers, ThreadPool& pool);
 
-/// y[token] = rms_norm(x[token]) * weight, both [tokens, hidden].
-void normalize(const float* x, const std::vector<float>& weight, float eps, size_t tokens, float* y,
-               ThreadPool& pool);
-
 /// How many rows of this width make a piece of work that is worth waking a thread for.
 size_t rows_per_task(size_t width);
 

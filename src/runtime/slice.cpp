@@ -57,7 +57,6 @@ void Buffers::resize(const ModelConfig& config, size_t tokens) {
   const size_t q_width = size_t(config.n_heads) * config.head_dim;
   const size_t kv_width = size_t(config.n_kv_heads) * config.head_dim;
   grow(x, config.hidden);
-  grow(normed, config.hidden);
   grow(q, q_width);
   grow(k, kv_width);
   grow(v, kv_width);

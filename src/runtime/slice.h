@@ -47,7 +47,6 @@ struct Buffers {
   void resize(const ModelConfig& config, size_t tokens);
 
   std::vector<float> x;         // [tokens, hidden], the residual stream
-  std::vector<float> normed;    // [tokens, hidden]
   std::vector<float> q;         // [tokens, n_heads * head_dim]
   std::vector<float> k, v;      // [tokens, n_kv_heads * head_dim]
   std::vector<float> attended;  // [tokens, n_heads * head_dim]

@@ -9,7 +9,7 @@ namespace nibble::avx2 {
 
 template <FloatFormat F>
 void float_matmul(const MatmulArgs& args) {
-  simd::FloatMatmul<Avx2Vectors, F>::run(args);
+  simd::FloatMatmul<Avx2Vectors, simd::PackedFloatPanel<Avx2Vectors, F>>::run(args);
 }
 
 #define NIBBLE_INSTANTIATE(format) template void float_matmul<format>(const MatmulArgs&);

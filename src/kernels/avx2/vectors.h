@@ -107,6 +107,12 @@ struct Avx2Vectors {
     const Int is_normal = _mm256_cmpgt_epi32(e, _mm256_set1_epi32(1));
     return _mm256_castsi256_ps(_mm256_blendv_epi8(subnormal, normal, is_normal));
   }
+  /// Byte I of each lane, signed.
+  template <int I>
+  static NIBBLE_INLINE Float signed_byte(Int v) {
+    return to_float(_mm256_srai_epi32(_mm256_slli_epi32(v, 24 - 8 * I), 24));
+  }
+  static NIBBLE_INLINE Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
   static NIBBLE_INLINE Float to_float(Int v) { return _mm256_cvtepi32_ps(v); }
   static NIBBLE_INLINE Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
   static NIBBLE_INLINE Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }

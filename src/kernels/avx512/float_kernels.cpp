@@ -9,7 +9,7 @@ namespace nibble::NIBBLE_AVX512 {
 
 template <FloatFormat F>
 void float_matmul(const MatmulArgs& args) {
-  simd::FloatMatmul<Avx512Vectors, F>::run(args);
+  simd::FloatMatmul<Avx512Vectors, simd::PackedFloatPanel<Avx512Vectors, F>>::run(args);
 }
 
 #define NIBBLE_INSTANTIATE(format) template void float_matmul<format>(const MatmulArgs&);

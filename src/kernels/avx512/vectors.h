@@ -110,6 +110,12 @@ struct Avx512Vectors {
     const __mmask16 is_normal = _mm512_cmpgt_epi32_mask(e, _mm512_set1_epi32(1));
     return _mm512_castsi512_ps(_mm512_mask_mov_epi32(subnormal, is_normal, normal));
   }
+  /// Byte I of each lane, signed.
+  template <int I>
+  static NIBBLE_INLINE Float signed_byte(Int v) {
+    return to_float(_mm512_srai_epi32(_mm512_slli_epi32(v, 24 - 8 * I), 24));
+  }
+  static NIBBLE_INLINE Float add(Float a, Float b) { return _mm512_add_ps(a, b); }
   static NIBBLE_INLINE Float to_float(Int v) { return _mm512_cvtepi32_ps(v); }
   static NIBBLE_INLINE Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
   static NIBBLE_INLINE Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }

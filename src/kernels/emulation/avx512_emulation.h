@@ -43,6 +43,13 @@ inline simde__m512 cvtepi32_ps(simde__m512i v) {
   return join<simde__m512>(_mm256_cvtepi32_ps(halves[0]), _mm256_cvtepi32_ps(halves[1]));
 }
 
+template <int N>
+simde__m512i srai_epi32(simde__m512i v) {
+  __m256i halves[2];
+  memcpy(halves, &v, sizeof(v));
+  return join<simde__m512i>(_mm256_srai_epi32(halves[0], N), _mm256_srai_epi32(halves[1], N));
+}
+
 }  // namespace nibble::emulation
 
 // SIMDe 0.7.4 gives this name a macro with the arguments of the masked form.
@@ -53,3 +60,4 @@ inline simde__m512 cvtepi32_ps(simde__m512i v) {
 #define _mm512_cvtepi8_epi32 nibble::emulation::cvtepi8_epi32
 #define _mm512_cvtepu8_epi32 nibble::emulation::cvtepu8_epi32
 #define _mm512_cvtepi32_ps nibble::emulation::cvtepi32_ps
+#define _mm512_srai_epi32(v, n) nibble::emulation::srai_epi32<n>(v)

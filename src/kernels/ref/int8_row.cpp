@@ -3,7 +3,9 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/four_bit_blocks.h"
 #include "kernels/matmul_args.h"
+#include "kernels/packed_format.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
 
@@ -82,21 +84,22 @@ void expand_channel(const std::byte* row, size_t cols, Int8Row& out) {
   std::fill(out.scale.begin(), out.scale.end(), scale);
 }
 
+void expand_four_bit_floats(const TensorView& tensor, size_t index, const int8_t (&values)[16], float unit,
+                            Int8Row& out) {
+  const size_t blocks = tensor.cols() / BlockNF4::kElements;
+  const FourBitBlocks source(tensor);
+  for (size_t block = 0; block < blocks; ++block) {
+    uint8_t codes[BlockNF4::kElements];
+    out.scale[block] = source.take(index * blocks + block, codes) / unit;
+    for (size_t i = 0; i < BlockNF4::kElements; ++i)
+      out.q[block * BlockNF4::kElements + i] = values[codes[i]];
+  }
+}
+
 }  // namespace
 
 bool is_integer_format(DType dtype) {
-  switch (dtype) {
-    case DType::F32:
-    case DType::F16:
-    case DType::BF16:
-    case DType::NF4:
-    case DType::NF4_DQ:
-    case DType::FP4:
-    case DType::FP4_DQ:
-      return false;
-    default:
-      return true;
-  }
+  return dtype != DType::F32 && dtype != DType::F16 && dtype != DType::BF16;
 }
 
 size_t integer_group(DType dtype) {
@@ -107,6 +110,10 @@ size_t integer_group(DType dtype) {
       return 16;
     case DType::INT4_G64:
     case DType::UINT4_G64:
+    case DType::NF4:
+    case DType::NF4_DQ:
+    case DType::FP4:
+    case DType::FP4_DQ:
       return 64;
     case DType::INT4_G128:
     case DType::UINT4_G128:
@@ -121,7 +128,9 @@ void expand_int8_row(const TensorView& tensor, size_t index, Int8Row& out) {
   out.group = integer_group(tensor.dtype);
   const size_t step = scale_group(out.group);
   const size_t cols = tensor.cols(), padded = (cols + step - 1) / step * step;
-  const std::byte* row = tensor.data.data() + index * row_bytes(tensor.dtype, cols);
+  // FourBitBlocks finds its own way, and planes have no rows.
+  const bool rows = dtype_info(tensor.dtype).layout != Layout::planes;
+  const std::byte* row = tensor.data.data() + (rows ? index * row_bytes(tensor.dtype, cols) : 0);
   const auto minus = [](int offset) { return [offset](uint8_t q) { return int(q) - offset; }; };
   const auto identity = minus(0);
   const auto iq4 = [](uint8_t q) { return kIQ4Values[q]; };
@@ -155,6 +164,12 @@ void expand_int8_row(const TensorView& tensor, size_t index, Int8Row& out) {
       return expand_super<BlockIQ4_XS>(row, cols, out, iq4);
     case DType::MXFP4:
       return expand_scaled<BlockMXFP4>(row, cols, out, [](uint8_t q) { return kMXFP4Values[q]; });
+    case DType::NF4:
+    case DType::NF4_DQ:
+      return expand_four_bit_floats(tensor, index, kNF4Bytes, kNF4Unit, out);
+    case DType::FP4:
+    case DType::FP4_DQ:
+      return expand_four_bit_floats(tensor, index, kFP4Bytes, kFP4Unit, out);
     case DType::INT8:
       return expand_channel(row, cols, out);
     case DType::INT4_G64:

@@ -2,6 +2,7 @@
 
 #include "kernels/matmul_args.h"
 #include "kernels/packed_format.h"
+#include "kernels/simd/packed_panel.h"
 #include "kernels/simd/tiles.h"
 #include "kernels/simd/unroll.h"
 #include "tensor/blocks.h"
@@ -39,6 +40,9 @@ struct PackedFloatPanel {
   static constexpr int kVectors = V::kRowVectors;
   const uint8_t* bytes;
 
+  explicit PackedFloatPanel(const uint8_t* panel) : bytes(panel) {}
+  static size_t panel_bytes(size_t cols) { return float_panel_bytes(F, cols); }
+
   /// Columns [col, col + 8) for row vector r; col is a multiple of 8.
   NIBBLE_INLINE void eight(size_t col, int r, Float (&w)[8]) const {
     const uint8_t* block = bytes + col / kFloatBlock * kBlockBytes;
@@ -64,14 +68,53 @@ struct PackedFloatPanel {
   }
 };
 
+/// A panel of integer weights, dequantized as its columns are asked for: code * scale (+ min), in the
+/// operations of tensor/dequantize.cpp. For activations that stay float32.
+template <class V, PackedFormat F>
+struct DequantizedPanel {
+  using Float = typename V::Float;
+  static constexpr bool kScaled = false;
+  static constexpr int kVectors = V::kRowVectors;
+  PackedPanel<V, F> packed;
+
+  explicit DequantizedPanel(const uint8_t* bytes) : packed(bytes) {}
+  static size_t panel_bytes(size_t cols) { return F.panel_bytes(cols); }
+
+  NIBBLE_INLINE void eight(size_t col, int r, Float (&w)[8]) const {
+    for (Float& value : w) value = V::zero_float();  // for the compiler, which can't know that one case holds
+    unroll<4>([&]<int Eight>() NIBBLE_INLINE_LAMBDA {
+      if (col % 32 == 8 * Eight) quads<2 * Eight>(col / 32, r, w);
+    });
+    const size_t group = col / F.group;
+    const Float scale = packed.scale(group, r);
+    for (Float& value : w) value = V::mul(value, scale);
+    if constexpr (F.has_min()) {
+      const Float min = packed.min(group, r);
+      for (Float& value : w) value = V::add(value, min);
+    }
+  }
+  NIBBLE_INLINE Float scale(size_t, int) const { return V::set_float(1.0f); }
+
+ private:
+  template <int Q>
+  NIBBLE_INLINE void quads(size_t chunk, int r, Float (&w)[8]) const {
+    const typename V::Int low = packed.template signed_quad<Q>(chunk, r);
+    const typename V::Int high = packed.template signed_quad<Q + 1>(chunk, r);
+    unroll<4>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+      w[I] = V::template signed_byte<I>(low);
+      w[4 + I] = V::template signed_byte<I>(high);
+    });
+  }
+};
+
 /// Two packed panels as one with twice the rows: a single token's sums are chains of dependent additions,
 /// and more of them side by side hide their latency.
-template <class V, FloatFormat F>
+template <class V, class Panel>
 struct PackedFloatPair {
   using Float = typename V::Float;
-  static constexpr bool kScaled = is_four_bit(F);
+  static constexpr bool kScaled = Panel::kScaled;
   static constexpr int kVectors = 2 * V::kRowVectors;
-  PackedFloatPanel<V, F> panels[2];
+  Panel panels[2];
 
   NIBBLE_INLINE void eight(size_t col, int r, Float (&w)[8]) const {
     panels[r / V::kRowVectors].eight(col, r % V::kRowVectors, w);
@@ -102,10 +145,10 @@ struct UnpackedFloatPanel {
 };
 
 /// Unpacks columns [first, first + cols); first is a multiple of kFloatBlock.
-template <class V, FloatFormat F>
-UnpackedFloatPanel<V, is_four_bit(F)> unpack(const PackedFloatPanel<V, F>& packed, size_t first, size_t cols,
-                                             float* floats) {
-  using Panel = UnpackedFloatPanel<V, is_four_bit(F)>;
+template <class V, class Packed>
+UnpackedFloatPanel<V, Packed::kScaled> unpack(const Packed& packed, size_t first, size_t cols,
+                                              float* floats) {
+  using Panel = UnpackedFloatPanel<V, Packed::kScaled>;
   using Float = typename V::Float;
   for (size_t col = 0; col < cols; col += 8) {
     float* block = floats + col / kFloatBlock * Panel::kBlockFloats;
@@ -211,7 +254,7 @@ __attribute__((noinline)) void multiply_unpacked(const UnpackedFloatPanel<V, Sca
   });
 }
 
-template <class V, FloatFormat F>
+template <class V, class Packed>
 class FloatMatmul {
  public:
   static void run(const MatmulArgs& args) {
@@ -225,19 +268,18 @@ class FloatMatmul {
   }
 
  private:
-  using Packed = PackedFloatPanel<V, F>;
-  using Unpacked = UnpackedFloatPanel<V, is_four_bit(F)>;
+  using Unpacked = UnpackedFloatPanel<V, Packed::kScaled>;
   static constexpr int R = V::kRowVectors;
 
   static Packed packed_panel(const MatmulArgs& args, size_t row) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(args.packed);
-    return {bytes + row / kPanelRows * float_panel_bytes(F, args.cols)};
+    return Packed(bytes + row / kPanelRows * Packed::panel_bytes(args.cols));
   }
 
   static void run_one(const MatmulArgs& args) {
     size_t row = args.row_begin;
     for (; row + kPanelRows < args.row_end; row += 2 * kPanelRows) {
-      const PackedFloatPair<V, F> pair{{packed_panel(args, row), packed_panel(args, row + kPanelRows)}};
+      const PackedFloatPair<V, Packed> pair{{packed_panel(args, row), packed_panel(args, row + kPanelRows)}};
       typename V::Float acc[1][2 * R];
       multiply_one<V>(pair, args.activations.x, args.cols, acc);
       Outputs<V, 2>(args, row).store(0, acc);
@@ -261,10 +303,10 @@ class FloatMatmul {
   }
 
   static Unpacked unpacked(const Packed& packed, size_t first, size_t cols, std::byte* scratch) {
-    if constexpr (F == FloatFormat::f32) {
+    if constexpr (__is_same(Packed, PackedFloatPanel<V, FloatFormat::f32>)) {
       return {reinterpret_cast<const float*>(packed.bytes) + first * kPanelRows};
     } else {
-      return unpack(packed, first, cols, reinterpret_cast<float*>(scratch));
+      return unpack<V>(packed, first, cols, reinterpret_cast<float*>(scratch));
     }
   }
 };

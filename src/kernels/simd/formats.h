@@ -6,7 +6,7 @@
 
 // The formatter wraps this list differently each time.
 // clang-format off
-#define NIBBLE_BLOCK_FORMATS(DO) \
+#define NIBBLE_EXACT_BLOCK_FORMATS(DO) \
   DO(kPackedQ4_0) \
   DO(kPackedQ4_1) \
   DO(kPackedQ5_0) \
@@ -21,8 +21,13 @@
   DO(kPackedUint4G128)
 // clang-format on
 
+#define NIBBLE_BLOCK_FORMATS(DO) NIBBLE_EXACT_BLOCK_FORMATS(DO) DO(kPackedNF4) DO(kPackedFP4)
+
 #define NIBBLE_SUPER_BLOCK_FORMATS(DO) \
   DO(kPackedQ2_K) DO(kPackedQ3_K) DO(kPackedQ4_K) DO(kPackedQ5_K) DO(kPackedQ6_K) DO(kPackedIQ4_XS)
 
 #define NIBBLE_FLOAT_FORMATS(DO) \
   DO(FloatFormat::f32) DO(FloatFormat::f16) DO(FloatFormat::bf16) DO(FloatFormat::nf4) DO(FloatFormat::fp4)
+
+/// Integer formats whose codes are the weights: NF4 and FP4 have float formats for exact values.
+#define NIBBLE_EXACT_INTEGER_FORMATS(DO) NIBBLE_EXACT_BLOCK_FORMATS(DO) NIBBLE_SUPER_BLOCK_FORMATS(DO)
