@@ -146,6 +146,9 @@ def test_inspects_the_real_model(nibble, smol_model):
     assert report["chat_template"] and report["tokenizer"].startswith("gpt2 (smollm)")
     # 30 layers x (keys and values) x 3 heads x 64 elements x 2 bytes for each token
     assert report["memory"]["kv_cache"] == report["memory"]["context"] * 30 * 2 * 3 * 64 * 2
+    memory = json.loads(nibble("inspect", smol_model, "--kv-type", "q8_0", "--json").stdout)["memory"]
+    # 64 bytes and a half scale for 32 elements of a key, one for a value
+    assert memory["kv_cache"] == memory["context"] * 30 * 3 * (64 + 2 * 2 + 64 + 2)
     text = nibble("inspect", smol_model, "--context", 1000).stdout
     assert "134.5 M" in text and "1000 tokens" in text
 

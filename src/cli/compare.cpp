@@ -15,6 +15,7 @@
 #include "cli/commands.h"
 #include "cli/compare_worker.h"
 #include "cli/json_output.h"
+#include "cli/kv_type_option.h"
 #include "cli/terminal.h"
 #include "evaluate/report_html.h"
 #include "evaluate/report_table.h"
@@ -54,6 +55,7 @@ std::string command_line(const CompareFlags& options) {
   if (job.limit > 0) line += fmt::format(" --limit {} --seed {}", job.limit, job.seed);
   line += fmt::format(" --prompt {} --generate {} --repeat {}", job.bench.prompt, job.bench.generate,
                       job.bench.repeat);
+  if (job.bench.kv_type != KvType::f16) line += fmt::format(" --kv-type {}", kv_type_name(job.bench.kv_type));
   if (options.common.threads > 0) line += fmt::format(" --threads {}", options.common.threads);
   if (options.common.affinity == Affinity::cores) line += " --affinity cores";
   if (!options.report.empty()) line += " --report " + shell_word(options.report);
@@ -179,6 +181,7 @@ void add_compare(CLI::App& app) {
   command->add_option("--repeat", job.bench.repeat, "Runs of each; the median counts")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
+  add_kv_type_option(*command, job.bench.kv_type);
   command->add_option("--note", options->note, "A remark to print with the results")->type_name("TEXT");
   options->json.add_to(*command);
   add_compare_worker(app);

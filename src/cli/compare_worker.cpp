@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/process.h"
 #include "base/progress.h"
+#include "cli/kv_type_option.h"
 #include "evaluate/results_json.h"
 
 namespace nibble {
@@ -64,7 +65,8 @@ ordered_json ask(const CompareJob& job, Engine& engine) {
 
 ordered_json measure(const CompareJob& job) {
   const auto start = std::chrono::steady_clock::now();
-  const auto engine = Engine::load(job.model, {.threads = job.threads, .affinity = job.affinity});
+  const auto engine = Engine::load(
+      job.model, {.threads = job.threads, .affinity = job.affinity, .kv_type = job.bench.kv_type});
   const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   ordered_json report = {{"model", job.model}};
   report.update(describe(engine->model().checkpoint()));
@@ -129,7 +131,8 @@ std::vector<std::string> arguments_of(const CompareJob& job, const fs::path& res
                                         "--seed",      std::to_string(job.seed),
                                         "--prompt",    std::to_string(job.bench.prompt),
                                         "--generate",  std::to_string(job.bench.generate),
-                                        "--repeat",    std::to_string(job.bench.repeat)};
+                                        "--repeat",    std::to_string(job.bench.repeat),
+                                        "--kv-type",   std::string(kv_type_name(job.bench.kv_type))};
   if (job.threads > 0) arguments.insert(arguments.end(), {"--threads", std::to_string(job.threads)});
   if (job.affinity == Affinity::cores) arguments.emplace_back("--bind");
   if (job.quiet) arguments.emplace_back("--quiet");
@@ -182,6 +185,7 @@ void add_compare_worker(CLI::App& app) {
   command->add_option("--prompt", job.bench.prompt);
   command->add_option("--generate", job.bench.generate);
   command->add_option("--repeat", job.bench.repeat);
+  add_kv_type_option(*command, job.bench.kv_type);
   command->add_option("--threads", job.threads);
   command->add_flag_callback("--bind", [&job] { job.affinity = Affinity::cores; });
   command->add_flag("--quiet", job.quiet);

@@ -45,10 +45,9 @@ std::optional<ArcData> arc_data(const EvalFlags& options) {
   return find_arc(options.arc_path);
 }
 
-std::unique_ptr<Engine> load(const std::string& model, const EvalFlags& options) {
+std::unique_ptr<Engine> load(const std::string& model, const EvalFlags& options, KvType kv_type) {
   return Engine::load(
-      model,
-      {.threads = options.common.threads, .affinity = options.common.affinity, .kv_type = options.kv_type});
+      model, {.threads = options.common.threads, .affinity = options.common.affinity, .kv_type = kv_type});
 }
 
 std::string percent(const Estimate& e) {
@@ -115,7 +114,8 @@ void print_kld(const EvalFlags& options, const KldResult& result) {
 
 ordered_json run_kld(const EvalFlags& options, Engine& engine) {
   const auto windows = windows_of(options.kld, options, engine);
-  const auto base = load(options.base, options);
+  // Its cache loses nothing, so that a model compared with itself shows what --kv-type costs.
+  const auto base = load(options.base, options, KvType::f32);
   const KldResult result = evaluate_kld(engine, *base, windows);
   if (!options.json.to_stdout()) print_kld(options, result);
   ordered_json json = to_json(result, options.kld, options.windows);
@@ -129,7 +129,7 @@ void run_eval(const EvalFlags& options) {
   options.json.check({options.model, options.base, options.perplexity, options.kld});
   Progress::set_quiet(options.common.quiet);
   const std::optional<ArcData> data = arc_data(options);
-  const auto engine = load(options.model, options);
+  const auto engine = load(options.model, options, options.kv_type);
   ordered_json results = ordered_json::array();
   if (data) results.push_back(run_arc(options, *engine, *data));
   if (!options.perplexity.empty()) results.push_back(run_perplexity(options, *engine));

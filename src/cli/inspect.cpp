@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "cli/commands.h"
 #include "cli/inspect_report.h"
+#include "cli/kv_type_option.h"
 #include "model/checkpoint.h"
 
 namespace nibble {
@@ -17,6 +18,7 @@ struct InspectFlags {
   CommonOptions common;
   std::string model;
   uint32_t context = 0;
+  KvType kv_type = KvType::f16;
   bool json = false, tensors = false;
 };
 
@@ -27,7 +29,8 @@ void run_inspect(const InspectFlags& options) {
     throw UsageError(fmt::format("--context {} is more than the model's {}", options.context, longest));
   }
   const InspectReport report =
-      inspect(*checkpoint, options.context > 0 ? options.context : std::min(longest, kDefaultContext));
+      inspect(*checkpoint, options.context > 0 ? options.context : std::min(longest, kDefaultContext),
+              options.kv_type);
   if (options.json) {
     fmt::print("{}\n", inspect_json(report, *checkpoint, options.tensors).dump(2));
   } else {
@@ -48,6 +51,7 @@ void add_inspect(CLI::App& app) {
                    fmt::format("Tokens that the memory plan is for; default: the model's, at most {}",
                                kDefaultContext))
       ->check(at_least_one());
+  add_kv_type_option(*command, options->kv_type);
   command->add_flag("--tensors", options->tensors, "List every tensor");
   command->add_flag("--json", options->json, "Print as JSON");
 }

@@ -103,11 +103,11 @@ void print_types(const InspectReport& report, const Checkpoint& checkpoint) {
 
 void print_memory(const InspectReport& report) {
   const auto row = [](std::string_view label, uint64_t bytes) {
-    fmt::print("  {:<13} {:>9}\n", label, readable_size(bytes));
+    fmt::print("  {:<14} {:>9}\n", label, readable_size(bytes));
   };
   fmt::print("\n{}\n", heading(fmt::format("Memory for {} tokens of context", report.context)));
   row("weights", report.memory.weights);
-  row("KV cache, F16", report.memory.kv_cache);
+  row(fmt::format("KV cache, {}", kv_type_name(report.kv_type)), report.memory.kv_cache);
   row("scratch", report.memory.scratch);
   row("together", report.memory.total());
 }

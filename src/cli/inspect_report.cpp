@@ -139,7 +139,7 @@ ordered_json tensors_json(const Checkpoint& checkpoint) {
 
 }  // namespace
 
-InspectReport inspect(const Checkpoint& checkpoint, uint32_t context) {
+InspectReport inspect(const Checkpoint& checkpoint, uint32_t context, KvType kv_type) {
   InspectReport report;
   report.types = summarize_types(checkpoint);
   for (const TypeSummary& type : report.types) report.tensor_bytes += type.bytes;
@@ -152,7 +152,8 @@ InspectReport inspect(const Checkpoint& checkpoint, uint32_t context) {
     report.chat_template = directory_has_template(checkpoint.path());
   }
   report.context = context;
-  report.memory = plan_memory(checkpoint, context);
+  report.kv_type = kv_type;
+  report.memory = plan_memory(checkpoint, context, kv_type);
   return report;
 }
 
@@ -181,6 +182,7 @@ ordered_json inspect_json(const InspectReport& report, const Checkpoint& checkpo
       {"chat_template", report.chat_template},
       {"memory",
        {{"context", report.context},
+        {"kv_type", kv_type_name(report.kv_type)},
         {"weights", report.memory.weights},
         {"kv_cache", report.memory.kv_cache},
         {"scratch", report.memory.scratch},

@@ -27,11 +27,12 @@ struct InspectReport {
   std::string tokenizer;           ///< "gpt2 (smollm), 49152 tokens", or empty
   bool chat_template = false;
   uint32_t context = 0;
+  KvType kv_type = KvType::f16;
   MemoryPlan memory;
   double bits_per_weight = 0;  ///< of the tensors alone
 };
 
-InspectReport inspect(const Checkpoint& checkpoint, uint32_t context);
+InspectReport inspect(const Checkpoint& checkpoint, uint32_t context, KvType kv_type);
 /// The metadata that nibble writes of itself (nibble.*).
 nlohmann::ordered_json own_metadata(const Checkpoint& checkpoint);
 nlohmann::ordered_json inspect_json(const InspectReport& report, const Checkpoint& checkpoint, bool tensors);

@@ -7,15 +7,13 @@
 
 namespace nibble {
 
-/// --kv-type f16 or f32; the value it has before stands as the default.
+/// --kv-type; the value it has before stands as the default.
 inline void add_kv_type_option(CLI::App& command, KvType& type) {
-  const std::string text =
-      std::string("Type of the KV cache; default: ") + (type == KvType::f16 ? "f16" : "f32");
   command
       .add_option_function<std::string>(
-          "--kv-type", [&type](const std::string& name) { type = name == "f16" ? KvType::f16 : KvType::f32; },
-          text)
-      ->check(CLI::IsMember({"f16", "f32"}))
+          "--kv-type", [&type](const std::string& name) { type = *kv_type_from_name(name); },
+          "Type of the KV cache; default: " + std::string(kv_type_name(type)))
+      ->check(CLI::IsMember({"f32", "f16", "q8_0", "q4_0", "int8", "int4"}))
       ->type_name("TYPE");
 }
 

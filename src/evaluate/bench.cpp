@@ -55,7 +55,7 @@ class Bench {
       cache.truncate(0, 0);
       forward_.run(std::span(batch).last(part), cache);
     });
-    return measure({tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, 0, {}}, [&] {
+    return measure({tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, 0, 0, {}}, [&] {
       cache.truncate(0, 0);
       forward_.run(batch, cache);
       progress_.add(tokens, "prefill");
@@ -79,7 +79,9 @@ class Bench {
       decode_token();
     });
     const auto kernels = kernel_names(model_, setting.isa);
-    return measure({tokens, sequences, options_.depth, setting, kernels, {}, 0, {}}, [&] {
+    const uint64_t bytes = KvCache::bytes_for(model_.config(), 1, kKvBlock, options_.kv_type) / kKvBlock *
+                           (options_.depth + tokens / 2);
+    return measure({tokens, sequences, options_.depth, setting, kernels, {}, 0, bytes, {}}, [&] {
       begin();
       for (uint32_t t = 0; t < tokens; ++t) {
         decode_token();

@@ -131,8 +131,9 @@ ordered_json to_json(const BenchResult& result, const WeightTraffic& traffic, co
     json["prefill"].push_back(speed_json(speed, least, false));
   }
   for (const Speed& speed : result.decode) {
-    const double least =
-        roofs ? roofline_seconds(*roofs, traffic, speed.batch, speed.batch) / speed.batch : 0;
+    WeightTraffic all = traffic;
+    all.bytes += speed.batch * speed.cache_bytes;
+    const double least = roofs ? roofline_seconds(*roofs, all, speed.batch, speed.batch) / speed.batch : 0;
     json["decode"].push_back(speed_json(speed, least, true));
   }
   ordered_json profile = ordered_json::array();

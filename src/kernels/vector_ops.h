@@ -9,10 +9,10 @@ namespace nibble {
 
 enum class Isa;  // base/cpu.h, whose standard headers the files of one instruction set must not include
 
-/// Attention reads keys in panels of this many positions, [positions / 16, dim, 16], so that the lanes of a
-/// vector are positions and a product needs no sum across lanes; and values [positions, dim] with dim padded
-/// to a multiple of it, so that kernels have no tails.
-inline constexpr size_t kKeyPanel = 16;
+/// Attention reads keys as [dim, kKeyStride], the positions of a block side by side, so that the lanes of a
+/// vector are positions and a product needs no sum across lanes. It multiplies panels of kKeyPanel positions;
+/// values [positions, dim] have dim padded to a multiple of it: kernels have no tails.
+inline constexpr size_t kKeyPanel = 16, kKeyStride = 64;
 
 /// The functions of one instruction set. Every result depends on its own row only, in a fixed order of
 /// operations: how rows are grouped into a call changes nothing.
@@ -37,8 +37,12 @@ struct VectorOps {
   /// Rotates the pairs (x[2 i], x[2 i + 1]).
   void (*rotate_interleaved)(float* x, const float* cosines, const float* sines, size_t pairs);
 
-  /// scores[r * score_stride + p] = sum over i of q[r, i] * k[p, i] in the order of i, for q [rows, dim] and
-  /// keys in panels [panels, dim, 16]: scores of 16 * panels positions.
+  /// y = factor * H x for each piece of `block` elements, H the Hadamard matrix of +-1 in Sylvester's order;
+  /// block is a power of two and divides n. With factor = 1 / sqrt(block) it is a rotation, its own inverse.
+  void (*hadamard)(const float* x, float factor, float* y, size_t n, size_t block);
+
+  /// scores[r * score_stride + p] = sum over i of q[r, i] * k[i, p] in the order of i, for q [rows, dim] and
+  /// keys [dim, kKeyStride], of whose positions the first 16 * panels are multiplied.
   void (*attention_scores)(const float* q, size_t rows, const float* k, size_t panels, size_t dim,
                            float* scores, size_t score_stride);
   /// The same for keys as halves.

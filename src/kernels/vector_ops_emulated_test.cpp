@@ -83,6 +83,10 @@ struct V {
   static F duplicate(const float* x, size_t n) {
     return make([&](size_t i) { return i / 2 < n ? x[i / 2] : 0.0f; });
   }
+  template <size_t Distance>
+  static F swap(F v) {
+    return make([&](size_t i) { return v[i ^ Distance]; });
+  }
   static F swap_pairs(F v) {
     return make([&](size_t i) { return v[i ^ 1]; });
   }

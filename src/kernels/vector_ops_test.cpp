@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <random>
@@ -156,20 +157,45 @@ TEST_P(VectorOpsTest, RotationTurnsEachPairByItsAngle) {
   }
 }
 
+TEST_P(VectorOpsTest, HadamardFollowsItsMatrix) {
+  for (size_t block : {1u, 2u, 4u, 8u, 16u, 32u, 64u, 128u}) {
+    for (size_t blocks : {1u, 3u, 5u}) {
+      const size_t n = block * blocks;
+      const std::vector<float> x = random_values(n, 1.0f, 18);
+      std::vector<float> y(n + 1, 7.0f);
+      ops_->hadamard(x.data(), 0.3f, y.data(), n, block);
+      for (size_t i = 0; i < n; ++i) {
+        double expected = 0.0, size = 0.0;
+        for (size_t j = 0; j < block; ++j) {
+          // Sylvester's matrix has (-1)^(number of common bits).
+          const double term = 0.3f * double(x[i / block * block + j]);
+          expected += std::popcount((i % block) & j) % 2 == 0 ? term : -term;
+          size += std::abs(term);
+        }
+        EXPECT_NEAR(y[i], expected, size * 9 * 0x1p-24) << block;  // a product and at most 7 sums
+      }
+      EXPECT_EQ(y[n], 7.0f);
+      std::vector<float> in_place = x;
+      ops_->hadamard(in_place.data(), 0.3f, in_place.data(), n, block);
+      EXPECT_TRUE(std::equal(in_place.begin(), in_place.end(), y.begin()));
+    }
+  }
+}
+
 TEST_P(VectorOpsTest, ScoresAreDotProductsInAnyTile) {
-  constexpr size_t kRows = 20, kPanels = 7, kPositions = kPanels * kKeyPanel, kStride = kPositions + 3;
+  constexpr size_t kRows = 20, kPanels = 4, kPositions = kPanels * kKeyPanel, kStride = kPositions + 3;
   for (size_t dim : {1u, 5u, 24u, 80u, 128u}) {
     const std::vector<float> q = random_values(kRows * dim, 1.0f, 10),
                              k = random_values(kPositions * dim, 1.0f, 11);
     std::vector<float> alone(kRows * kPositions);
     for (size_t r = 0; r < kRows; ++r) {
       for (size_t p = 0; p < kPositions; p += kKeyPanel) {
-        const float* panel = &k[p * dim];
+        const float* panel = &k[p];
         ops_->attention_scores(&q[r * dim], 1, panel, 1, dim, &alone[r * kPositions + p], kKeyPanel);
         for (size_t lane = 0; lane < kKeyPanel; ++lane) {
           double expected = 0.0, size = 0.0;
           for (size_t i = 0; i < dim; ++i) {
-            const double product = double(q[r * dim + i]) * panel[i * kKeyPanel + lane];
+            const double product = double(q[r * dim + i]) * panel[i * kKeyStride + lane];
             expected += product;
             size += std::abs(product);
           }
@@ -194,7 +220,7 @@ TEST_P(VectorOpsTest, ScoresAreDotProductsInAnyTile) {
 }
 
 TEST_P(VectorOpsTest, HalvesGiveTheBitsOfTheirFloats) {
-  constexpr size_t kPanels = 5, kPositions = kPanels * kKeyPanel, kDim = 48;
+  constexpr size_t kPanels = 4, kPositions = kPanels * kKeyPanel, kDim = 48;
   std::vector<float> keys = random_values(kPositions * kDim, 1.0f, 20);
   std::vector<half> halves(keys.size());
   for (size_t i = 0; i < keys.size(); ++i) {

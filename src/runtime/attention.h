@@ -41,31 +41,48 @@ class Attention {
 
  private:
   struct Call;
-
-  /// Sizes the scratch memory; `parts` results of chunks are kept until they are merged.
-  void prepare(const Call& call, size_t parts);
-  void run_whole(const Call& call, ThreadPool& pool);
-  void run_chunks(const Call& call, ThreadPool& pool);
-  /// Queries of one key head over the positions of a chunk.
-  void attend_chunk(const Call& call, const QueryBlock& queries, uint32_t kv_head, uint32_t chunk,
-                    AttentionRows& rows, AttentionResult& result) const;
-  void load(const Call& call, const QueryBlock& queries, uint32_t kv_head, AttentionRows& rows) const;
-  void store(const Call& call, const QueryBlock& queries, uint32_t kv_head,
-             const AttentionResult& result) const;
-  size_t group() const { return config_.n_heads / config_.n_kv_heads; }  ///< query heads of a key head
-  /// The first position that the query at `position` sees.
-  uint32_t window_begin(uint32_t position) const;
-  /// The chunks that some query sees.
+  struct Heads {
+    uint32_t begin, end;  ///< key heads
+  };
   struct Chunks {
     uint32_t begin, end;
   };
+  /// Work for one thread: queries of some key heads over some chunks.
+  struct Task {
+    const QueryBlock* queries;
+    Heads heads;
+    Chunks chunks;
+    // Tasks of the same queries and heads, each with a chunk of its own, which the last to end merges.
+    uint32_t group = 0;     ///< index in pending_
+    uint32_t parts = 0;     ///< 0: this task has all chunks
+    size_t first_part = 0;  ///< index of the first one's result in results_
+    size_t part = 0;        ///< of this one's
+  };
+
+  void plan(const Call& call, size_t threads);
+  void add_tasks(const QueryBlock& queries, Heads heads, bool split);
+  void run_task(const Call& call, const Task& task, size_t thread);
+  /// Queries of key heads over the positions of a chunk. `rows` are [heads, tokens, group].
+  void attend_chunk(const Call& call, const Task& task, uint32_t chunk, AttentionRows& rows,
+                    AttentionResult& result) const;
+  void load(const Call& call, const Task& task, AttentionRows& rows) const;
+  void store(const Call& call, const Task& task, const AttentionResult& result) const;
+  size_t group() const { return config_.n_heads / config_.n_kv_heads; }  ///< query heads of a key head
+  size_t rows_of(const Task& task) const {
+    return (task.heads.end - task.heads.begin) * task.queries->tokens.size() * group();
+  }
+  /// The first position that the query at `position` sees.
+  uint32_t window_begin(uint32_t position) const;
+  /// The chunks that some query sees.
   Chunks chunks(const QueryBlock& queries) const;
 
   const ModelConfig& config_;
-  std::vector<AttentionRows> rows_;       // one per thread
-  std::vector<AttentionResult> results_;  // two per thread, or one per chunk
-  std::unique_ptr<std::atomic<uint32_t>[]> pending_;
-  size_t pending_size_ = 0;
+  std::vector<Task> tasks_;
+  std::vector<AttentionRows> rows_;                   // one per thread
+  std::vector<AttentionResult> results_;              // two per thread, then one per part
+  std::unique_ptr<std::atomic<uint32_t>[]> pending_;  // parts to come of each group of tasks
+  uint32_t groups_ = 0;
+  size_t parts_ = 0, pending_size_ = 0;
 };
 
 }  // namespace nibble

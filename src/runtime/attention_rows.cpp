@@ -4,7 +4,9 @@
 #include <cmath>
 #include <limits>
 
+#include "base/cpu.h"
 #include "base/half.h"
+#include "kernels/registry.h"
 
 namespace nibble {
 
@@ -48,40 +50,97 @@ void AttentionRows::resize(size_t rows, const KvLayout& layout) {
   queries_.resize(rows * layout.head_dim);
   scores_.resize(rows * kKvBlock);
   rescale_.resize(rows);
+  if (!layout.quantized()) return;
+  if (!quantize_) quantize_ = select_quantize_activations(selected_isa());
+  const size_t groups = layout.groups(), value_groups = layout.value_groups();
+  codes_.resize(rows * groups * kKvGroup);
+  scales_.resize(rows * groups);
+  sums_.resize(rows * groups);
+  scaled_sums_.resize(rows * groups);
+  planes_.resize(rows * value_groups * 2 * kKvBlock);
+  weight_scales_.resize(rows);
+  weight_offsets_.resize(rows * value_groups);
 }
 
 void AttentionRows::load(size_t row, const float* query, const KvLayout& layout) {
-  vector_ops().scale(query, 1.0f / std::sqrt(float(layout.head_dim)), &queries_[row * layout.head_dim],
-                     layout.head_dim);
+  float* scaled = &queries_[row * layout.head_dim];
+  const float factor = 1.0f / std::sqrt(float(layout.head_dim));
+  if (!layout.quantized()) {
+    vector_ops().scale(query, factor, scaled, layout.head_dim);
+    return;
+  }
+  layout.rotate(query, factor, scaled, 1);
+  const size_t groups = layout.groups(), index = row * groups;
+  quantize_(scaled, layout.head_dim, kKvGroup,
+            {&codes_[index * kKvGroup], nullptr, &scales_[index], &sums_[index], &scaled_sums_[index], 1});
 }
 
 void AttentionRows::score(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
                           size_t panel, size_t panels) {
-  const VectorOps& ops = vector_ops();
-  const size_t dim = layout.head_dim, offset = panel * dim * kKeyPanel;
+  const size_t dim = layout.head_dim, groups = layout.groups(), position = panel * kKeyPanel;
   const float* queries = &queries_[first * dim];
-  float* scores = &scores_[first * kKvBlock + panel * kKeyPanel];
+  float* scores = &scores_[first * kKvBlock];
   if (layout.type == KvType::f32) {
-    const float* keys = reinterpret_cast<const float*>(block) + offset;
-    ops.attention_scores(queries, count, keys, panels, dim, scores, kKvBlock);
+    vector_ops().attention_scores(queries, count, reinterpret_cast<const float*>(block) + position, panels,
+                                  dim, scores + position, kKvBlock);
+  } else if (layout.type == KvType::f16) {
+    vector_ops().attention_scores_half(queries, count, reinterpret_cast<const half*>(block) + position,
+                                       panels, dim, scores + position, kKvBlock);
   } else {
-    const half* keys = reinterpret_cast<const half*>(block) + offset;
-    ops.attention_scores_half(queries, count, keys, panels, dim, scores, kKvBlock);
+    const QueryCodes codes{&codes_[first * groups * kKvGroup], &scales_[first * groups],
+                           &sums_[first * groups], groups};
+    const auto& ops = quantized_attention_ops();
+    const auto run = layout.type == KvType::int8 ? ops.score_int8 : ops.score_int4;
+    run(codes, count, reinterpret_cast<const uint8_t*>(block), panel, panel + panels, scores, kKvBlock);
   }
+}
+
+ValueWeights AttentionRows::quantize_weights(const KvLayout& layout, const std::byte* block, size_t first,
+                                             size_t count, uint32_t from, uint32_t to) {
+  const QuantizedAttentionOps& ops = quantized_attention_ops();
+  const size_t groups = layout.value_groups();
+  const auto* scales = reinterpret_cast<const half*>(block + layout.value_scales);
+  const auto* minima = reinterpret_cast<const half*>(block + layout.value_minima);
+  for (size_t row = first; row < first + count; ++row) {
+    float* weights = &scores_[row * kKvBlock];
+    std::fill(weights, weights + from, 0.0f);
+    std::fill(weights + to, weights + kKvBlock, 0.0f);
+    const size_t index = row * groups;
+    weight_scales_[row] = ops.quantize_weights(weights, scales, groups, &planes_[index * 2 * kKvBlock]);
+    if (layout.type != KvType::int4) continue;
+    for (size_t g = 0; g < groups; ++g) {
+      weight_offsets_[index + g] = ops.weigh_minima(weights, minima + g * kKvBlock);
+    }
+  }
+  return {&planes_[first * groups * 2 * kKvBlock], &weight_scales_[first], &weight_offsets_[first * groups],
+          groups};
 }
 
 void AttentionRows::add_values(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
                                uint32_t from, uint32_t to, AttentionResult& result) {
-  const VectorOps& ops = vector_ops();
-  const float* weights = &scores_[first * kKvBlock + from];
-  const size_t positions = to - from, stride = layout.value_stride, offset = from * stride;
+  const float *weights = &scores_[first * kKvBlock + from], *rescale = &rescale_[first];
+  const size_t positions = to - from, stride = layout.value_stride;
+  const std::byte* values = block + layout.values;
   float* out = &result.out[first * stride];
   if (layout.type == KvType::f32) {
-    const float* values = reinterpret_cast<const float*>(block + layout.values) + offset;
-    ops.attention_values(weights, kKvBlock, count, values, positions, stride, &rescale_[first], out);
+    vector_ops().attention_values(weights, kKvBlock, count,
+                                  reinterpret_cast<const float*>(values) + from * stride, positions, stride,
+                                  rescale, out);
+  } else if (layout.type == KvType::f16) {
+    vector_ops().attention_values_half(weights, kKvBlock, count,
+                                       reinterpret_cast<const half*>(values) + from * stride, positions,
+                                       stride, rescale, out);
   } else {
-    const half* values = reinterpret_cast<const half*>(block + layout.values) + offset;
-    ops.attention_values_half(weights, kKvBlock, count, values, positions, stride, &rescale_[first], out);
+    const ValueWeights integers = quantize_weights(layout, block, first, count, from, to);
+    const QuantizedAttentionOps& ops = quantized_attention_ops();
+    const size_t first_quad = from / 4, last_quad = (to + 3) / 4;
+    if (layout.type == KvType::int8) {
+      ops.add_int8(integers, count, reinterpret_cast<const int8_t*>(values), first_quad, last_quad, stride,
+                   rescale, out);
+    } else {
+      ops.add_int4(integers, count, reinterpret_cast<const uint8_t*>(values), first_quad, last_quad, stride,
+                   rescale, out);
+    }
   }
 }
 

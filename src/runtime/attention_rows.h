@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "kernels/matmul_args.h"
 #include "runtime/kv_layout.h"
 
 namespace nibble {
@@ -36,9 +37,22 @@ class AttentionRows {
   void add_values(const KvLayout& layout, const std::byte* block, size_t first, size_t count, uint32_t from,
                   uint32_t to, AttentionResult& result);
 
+  /// The rows' scores as the integers that quantized values are multiplied with.
+  ValueWeights quantize_weights(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
+                                uint32_t from, uint32_t to);
+
   std::vector<float> queries_;  // [rows, head_dim], scaled by 1 / sqrt(head_dim)
   std::vector<float> scores_;   // [rows, kKvBlock]
   std::vector<float> rescale_;  // [rows]
+  // For int8 and int4; groups are those of the layout.
+  std::vector<int8_t> codes_;          // [rows, groups * kKvGroup], of the queries
+  std::vector<float> scales_;          // [rows, groups]
+  std::vector<int32_t> sums_;          // [rows, groups]
+  std::vector<float> scaled_sums_;     // [rows, groups]
+  std::vector<uint8_t> planes_;        // [rows, value groups, 2, kKvBlock]
+  std::vector<float> weight_scales_;   // [rows, value groups]
+  std::vector<float> weight_offsets_;  // [rows, value groups]
+  QuantizeActivations quantize_ = nullptr;
 };
 
 }  // namespace nibble

@@ -7,9 +7,12 @@
 #include <cstring>
 #include <numeric>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "base/half.h"
+#include "kernels/registry.h"
+#include "runtime/stored_token_test.h"
 
 namespace nibble {
 namespace {
@@ -69,31 +72,73 @@ class AttentionTest : public testing::TestWithParam<Shape> {
   std::vector<float> q_, k_, v_;
 };
 
+/// The softmax-weighted sum of the values that a query [head_dim] sees, in double, and how far integers may
+/// lie from it.
+struct Expected {
+  std::vector<double> out;
+  double tolerance;
+};
+
+/// The query as it is multiplied: for quantized keys rotated (kv_layout_test.cpp) and rounded to int8 in
+/// groups of 32 (kernels' activations_test.cpp).
+std::vector<double> multiplied_query(const float* q, const KvLayout& layout) {
+  const uint32_t head_dim = layout.head_dim;
+  std::vector<double> query(q, q + head_dim);
+  for (double& x : query) x /= std::sqrt(double(head_dim));
+  if (!layout.quantized()) return query;
+  std::vector<float> turned(head_dim), scale(layout.groups());
+  layout.rotate(q, 1.0f / std::sqrt(float(head_dim)), turned.data(), 1);
+  std::vector<int8_t> codes(layout.groups() * 32);
+  std::vector<int32_t> sums(layout.groups());
+  std::vector<float> scaled_sums(layout.groups());
+  select_quantize_activations(Isa::scalar)(
+      turned.data(), head_dim, 32, {codes.data(), nullptr, scale.data(), sums.data(), scaled_sums.data(), 1});
+  for (size_t i = 0; i < head_dim; ++i) query[i] = double(codes[i]) * scale[i / 32];
+  return query;
+}
+
+Expected expected_attention(const std::vector<StoredToken>& tokens, uint32_t begin, uint32_t end,
+                            const std::vector<double>& query) {
+  std::vector<double> weights(end, 0.0);
+  double max = -1e300, sum = 0.0;
+  for (uint32_t p = begin; p < end; ++p) {
+    weights[p] = std::inner_product(query.begin(), query.end(), tokens[p].key.begin(), 0.0);
+    max = std::max(max, weights[p]);
+  }
+  for (uint32_t p = begin; p < end; ++p) sum += weights[p] = std::exp(weights[p] - max);
+  Expected expected{std::vector<double>(query.size(), 0.0), 2e-5};  // float scores of size 10 err by 1e-6
+  std::vector<double> largest(end / 64 + 1, 0.0);  // of a block, weight times step of the values
+  for (uint32_t p = begin; p < end; ++p) {
+    for (size_t i = 0; i < query.size(); ++i) {
+      expected.out[i] += weights[p] / sum * tokens[p].value[i];
+      largest[p / 64] = std::max(largest[p / 64], weights[p] / sum * tokens[p].value_step[i]);
+    }
+  }
+  // Weights are rounded to 1/16383 of a block's largest; at most 127 steps make a value.
+  for (const double step : largest) expected.tolerance += 64 * 0.5 / 16383 * step * 127;
+  return expected;
+}
+
 TEST_P(AttentionTest, IsSoftmaxOfScaledProducts) {
   const Shape& shape = GetParam();
+  const KvCache cache = filled_cache();
   const std::vector<float> out = run(0, uint32_t(Attention(config_).query_tokens()), 2);
-  // All ends of panels, blocks and chunks and the places around them, without the cost of every token.
-  for (uint32_t t = 0; t < kTokens; t += t > 130 && t % 64 == 1 ? 62 : 1) {
-    const uint32_t begin = shape.window != 0 && t + 1 > shape.window ? t + 1 - shape.window : 0;
-    for (uint32_t h = 0; h < shape.n_heads; ++h) {
-      const size_t kv = h / (shape.n_heads / shape.n_kv_heads) * shape.head_dim;
-      const float* q = &q_[t * q_width_ + h * shape.head_dim];
-      std::vector<double> weights;
-      for (uint32_t p = begin; p <= t; ++p) {
-        double score = 0.0;
-        for (uint32_t i = 0; i < shape.head_dim; ++i) score += double(q[i]) * k_[p * kv_width_ + kv + i];
-        weights.push_back(score / std::sqrt(double(shape.head_dim)));
-      }
-      const double max = *std::max_element(weights.begin(), weights.end());
-      for (double& weight : weights) weight = std::exp(weight - max);
-      const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
-      for (uint32_t i = 0; i < shape.head_dim; ++i) {
-        double expected = 0.0;
-        for (uint32_t p = begin; p <= t; ++p)
-          expected += weights[p - begin] / sum * v_[p * kv_width_ + kv + i];
-        // Scores of size 10 carry an error of about 1e-6 into the exponent.
-        ASSERT_NEAR(out[t * q_width_ + h * shape.head_dim + i], expected, 2e-5)
-            << "token " << t << " head " << h;
+  for (uint32_t kv = 0; kv < shape.n_kv_heads; ++kv) {
+    std::vector<StoredToken> tokens;
+    for (uint32_t p = 0; p < kTokens; ++p) {
+      tokens.push_back(BlockReader(cache.layout(), cache.block(0, 0, kv, p / 64)).read(p % 64));
+    }
+    // All ends of panels, blocks and chunks and the places around them, without the cost of every token.
+    for (uint32_t t = 0; t<kTokens; t += t> 130 && t % 64 == 1 ? 62 : 1) {
+      const uint32_t begin = shape.window != 0 && t + 1 > shape.window ? t + 1 - shape.window : 0;
+      const uint32_t group = shape.n_heads / shape.n_kv_heads;
+      for (uint32_t h = kv * group; h < (kv + 1) * group; ++h) {
+        const size_t offset = t * q_width_ + h * shape.head_dim;
+        const std::vector<double> query = multiplied_query(&q_[offset], cache.layout());
+        const Expected expected = expected_attention(tokens, begin, t + 1, query);
+        for (uint32_t i = 0; i < shape.head_dim; ++i) {
+          ASSERT_NEAR(out[offset + i], expected.out[i], expected.tolerance) << "token " << t << " head " << h;
+        }
       }
     }
   }
@@ -114,21 +159,31 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
                          testing::Values(Shape{4, 4, 16, 0, KvType::f32}, Shape{9, 3, 64, 0, KvType::f16},
                                          Shape{6, 2, 24, 37, KvType::f32}, Shape{4, 1, 80, 65, KvType::f16},
                                          Shape{2, 2, 128, 64, KvType::f16}, Shape{3, 1, 5, 1, KvType::f32},
-                                         Shape{40, 1, 8, 0, KvType::f32}),
+                                         Shape{40, 1, 8, 0, KvType::f32}, Shape{9, 3, 64, 0, KvType::int8},
+                                         Shape{2, 2, 128, 0, KvType::int8}, Shape{4, 1, 80, 65, KvType::int8},
+                                         Shape{6, 2, 96, 600, KvType::int8}, Shape{3, 1, 5, 37, KvType::int8},
+                                         Shape{9, 3, 64, 0, KvType::int4}, Shape{2, 2, 128, 0, KvType::int4},
+                                         Shape{4, 1, 80, 65, KvType::int4},
+                                         Shape{6, 2, 96, 600, KvType::int4}, Shape{3, 1, 5, 1, KvType::int4},
+                                         Shape{40, 1, 100, 0, KvType::int8}),
                          [](const auto& param) {
                            const Shape& s = param.param;
                            return std::to_string(s.n_heads) + "x" + std::to_string(s.n_kv_heads) + "x" +
-                                  std::to_string(s.head_dim) + "w" + std::to_string(s.window) +
-                                  (s.type == KvType::f16 ? "f16" : "f32");
+                                  std::to_string(s.head_dim) + "w" + std::to_string(s.window) + "_" +
+                                  std::string(kv_type_name(s.type));
                          });
 
-TEST(AttentionSafetyTest, LaterTokensThatOverflowDoNotReachEarlierOnes) {
+class AttentionSafetyTest : public testing::TestWithParam<KvType> {};
+INSTANTIATE_TEST_SUITE_P(Types, AttentionSafetyTest, testing::Values(KvType::f16, KvType::int8, KvType::int4),
+                         [](const auto& param) { return std::string(kv_type_name(param.param)); });
+
+TEST_P(AttentionSafetyTest, LaterTokensThatOverflowDoNotReachEarlierOnes) {
   ModelConfig config;
   config.n_layers = config.n_heads = config.n_kv_heads = 1;
   config.head_dim = 16;
-  KvCache cache(config, 1, 8, KvType::f16);
+  KvCache cache(config, 1, 8, GetParam());
   cache.make_room(0, 8);
-  const std::vector<float> one(16, 1.0f), huge(16, 1e30f);  // infinite as a half
+  const std::vector<float> one(16, 1.0f), huge(16, 1e30f);  // infinite as a half, and as a scale
   for (uint32_t t = 0; t < 8; ++t)
     cache.append(0, 0, t, t < 5 ? one.data() : huge.data(), t < 5 ? one.data() : huge.data());
   std::vector<uint32_t> order(8);
@@ -139,7 +194,8 @@ TEST(AttentionSafetyTest, LaterTokensThatOverflowDoNotReachEarlierOnes) {
   ThreadPool pool(1);
   Attention attention(config);
   attention.run(cache, 0, {&block, 1}, q.data(), out.data(), pool);
-  for (size_t i = 0; i < 5 * 16; ++i) EXPECT_EQ(out[i], 1.0f);
+  for (size_t i = 0; i < 5 * 16; ++i) EXPECT_NEAR(out[i], 1.0f, GetParam() == KvType::f16 ? 0.0f : 5e-4f);
+  for (size_t i = 5 * 16; i < out.size(); ++i) EXPECT_FALSE(std::abs(out[i]) < 1e3f);
 }
 
 }  // namespace

@@ -121,10 +121,11 @@ class ForwardTest : public testing::TestWithParam<Case> {
 
 INSTANTIATE_TEST_SUITE_P(Types, ForwardTest,
                          testing::Values(Case{DType::F32, KvType::f32}, Case{DType::F32, KvType::f16},
-                                         Case{DType::Q8_0, KvType::f16}),
+                                         Case{DType::Q8_0, KvType::f16}, Case{DType::F32, KvType::int8},
+                                         Case{DType::Q8_0, KvType::int4}),
                          [](const auto& param) {
-                           return std::string(dtype_name(param.param.dtype)) +
-                                  (param.param.kv == KvType::f16 ? "_f16" : "_f32");
+                           return std::string(dtype_name(param.param.dtype)) + "_" +
+                                  std::string(kv_type_name(param.param.kv));
                          });
 
 TEST_P(ForwardTest, ChunksAndSingleTokensGiveTheSameBits) {

@@ -20,8 +20,8 @@ uint64_t blocks_for(uint64_t tokens) {
 
 uint64_t KvCache::bytes_for(const ModelConfig& config, uint32_t sequences, uint32_t capacity, KvType type) {
   std::optional<uint64_t> bytes = KvLayout(type, config.head_dim).bytes;
-  for (const uint64_t count : {uint64_t(config.n_layers), uint64_t(config.n_kv_heads), uint64_t(sequences),
-                               blocks_for(capacity)}) {
+  for (const uint64_t count :
+       {uint64_t(config.n_layers), uint64_t(config.n_kv_heads), uint64_t(sequences), blocks_for(capacity)}) {
     if (bytes) bytes = checked_mul(*bytes, count);
   }
   return bytes.value_or(std::numeric_limits<uint64_t>::max());
@@ -98,6 +98,12 @@ void KvCache::make_room(uint32_t index, uint32_t length) {
 void KvCache::append(uint32_t layer, uint32_t sequence, uint32_t position, const float* key,
                      const float* value) {
   const uint32_t block = sequences_[sequence].blocks[position / kKvBlock];
+  std::vector<float> rotated;  // [kv_heads, head_dim]
+  if (layout_.quantized()) {
+    rotated.resize(size_t(kv_heads_) * layout_.head_dim);
+    layout_.rotate(key, 1.0f, rotated.data(), kv_heads_);
+    key = rotated.data();
+  }
   for (uint32_t h = 0; h < kv_heads_; ++h) {
     const size_t offset = size_t(h) * layout_.head_dim;
     layout_.store(head(block, layer, h), position % kKvBlock, key + offset, value + offset);

@@ -28,7 +28,9 @@ class KvCache {
   KvType type() const { return layout_.type; }
   /// When all sequences are full and share nothing.
   uint64_t bytes() const { return reserve_.size(); }
-  uint64_t used_bytes() const { return uint64_t(used_blocks()) * block_bytes_; }  ///< of blocks that hold tokens
+  uint64_t used_bytes() const {
+    return uint64_t(used_blocks()) * block_bytes_;
+  }  ///< of blocks that hold tokens
   /// What a cache of this shape takes, for memory plans; the largest uint64_t when it would not fit one.
   static uint64_t bytes_for(const ModelConfig& config, uint32_t sequences, uint32_t capacity, KvType type);
 

@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
-#include "base/half.h"
+#include "runtime/stored_token_test.h"
 
 namespace nibble {
 namespace {
@@ -18,18 +18,6 @@ ModelConfig small_config() {
   config.n_kv_heads = 3;
   config.head_dim = 20;  // values are padded to 32
   return config;
-}
-
-/// The element at an index of the floats or halves that begin at an address.
-float element(const KvCache& cache, const std::byte* begin, size_t index) {
-  if (cache.type() == KvType::f16) {
-    half value;
-    std::memcpy(&value, begin + index * sizeof(half), sizeof(half));
-    return half_to_float(value);
-  }
-  float value;
-  std::memcpy(&value, begin + index * sizeof(float), sizeof(float));
-  return value;
 }
 
 /// A value that names its place; integers up to 2048 are exact in float16.
@@ -53,19 +41,26 @@ void fill(KvCache& cache, uint32_t sequence, uint32_t source, uint32_t from, uin
   cache.set_length(sequence, to);
 }
 
+/// The block holds what KvLayout writes (kv_layout_test.cpp) for these keys and values.
 void expect_filled(const KvCache& cache, uint32_t sequence, uint32_t source, uint32_t from, uint32_t to) {
+  const KvLayout& layout = cache.layout();
   for (uint32_t layer = 0; layer < 2; ++layer) {
     for (uint32_t head = 0; head < 3; ++head) {
       for (uint32_t position = from; position < to; ++position) {
-        const std::byte* block = cache.block(layer, sequence, head, position / 64);
-        for (uint32_t i = 0; i < 32; ++i) {
-          const float expected = i < 20 ? key_value(layer, source, position, head * 20 + i) : 0.0f;
-          ASSERT_EQ(element(cache, block + cache.layout().values, position % 64 * 32 + i), -expected);
-          const size_t in_panel = (position % 64 / 16 * 20 + i) * 16 + position % 16;
-          if (i < 20) {
-            ASSERT_EQ(element(cache, block, in_panel), expected);
-          }
+        std::vector<float> key(20), value(20);
+        for (uint32_t i = 0; i < 20; ++i) {
+          key[i] = key_value(layer, source, position, head * 20 + i);
+          value[i] = -key[i];
         }
+        if (layout.quantized()) layout.rotate(key.data(), 1.0f, key.data(), 1);
+        std::vector<std::byte> expected(layout.bytes, std::byte{0});
+        layout.store(expected.data(), position % 64, key.data(), value.data());
+        const StoredToken want = BlockReader(layout, expected.data()).read(position % 64);
+        const std::byte* block = cache.block(layer, sequence, head, position / 64);
+        const StoredToken have = BlockReader(layout, block).read(position % 64);
+        ASSERT_EQ(have.key, want.key) << "layer " << layer << " head " << head << " position " << position;
+        ASSERT_EQ(have.value, want.value)
+            << "layer " << layer << " head " << head << " position " << position;
       }
     }
   }
@@ -74,13 +69,26 @@ void expect_filled(const KvCache& cache, uint32_t sequence, uint32_t source, uin
 class KvCacheTest : public testing::TestWithParam<KvType> {
  protected:
   static constexpr uint64_t kHeadBlocks = 2 * 3;  // layers and heads
+  /// Heads of 20 elements: values are padded to 32, and keys too where they are quantized.
   uint64_t block_bytes() const {
-    return kHeadBlocks * 64 * (20 + 32) * (GetParam() == KvType::f32 ? 4 : 2);
+    switch (GetParam()) {
+      case KvType::f32:
+        return kHeadBlocks * 64 * (20 + 32) * 4;
+      case KvType::f16:
+        return kHeadBlocks * 64 * (20 + 32) * 2;
+      case KvType::int8:
+        return kHeadBlocks * 64 * (32 + 32 + 2 + 2);
+      case KvType::int4:
+        return kHeadBlocks * 64 * (16 + 16 + 4 + 4);
+    }
+    return 0;
   }
 };
-INSTANTIATE_TEST_SUITE_P(Type, KvCacheTest, testing::Values(KvType::f32, KvType::f16));
+INSTANTIATE_TEST_SUITE_P(Type, KvCacheTest,
+                         testing::Values(KvType::f32, KvType::f16, KvType::int8, KvType::int4),
+                         [](const auto& param) { return std::string(kv_type_name(param.param)); });
 
-TEST_P(KvCacheTest, KeepsEveryHeadWithZeroPadding) {
+TEST_P(KvCacheTest, KeepsEveryHead) {
   KvCache cache(small_config(), 2, 130, GetParam());
   EXPECT_EQ(cache.layout().value_stride, 32u);
   EXPECT_EQ(cache.bytes(), 2 * 3 * block_bytes());
@@ -88,6 +96,19 @@ TEST_P(KvCacheTest, KeepsEveryHeadWithZeroPadding) {
   fill(cache, 1, 1, 0, 5);
   expect_filled(cache, 0, 0, 0, 130);
   expect_filled(cache, 1, 1, 0, 5);
+}
+
+TEST_P(KvCacheTest, FloatPaddingIsZero) {
+  if (GetParam() != KvType::f32) return;
+  KvCache cache(small_config(), 1, 70, GetParam());
+  for (const uint32_t length : {70u, 3u}) {  // the second time in a block that was used before
+    fill(cache, 0, 0, 0, length);
+    const std::byte* block = cache.block(1, 0, 2, 0) + cache.layout().values;
+    for (size_t p = 0; p < length && p < 64; ++p) {
+      for (size_t i = 20; i < 32; ++i) EXPECT_EQ(reinterpret_cast<const float*>(block)[p * 32 + i], 0.0f);
+    }
+    cache.truncate(0, 0);
+  }
 }
 
 TEST_P(KvCacheTest, TakesBlocksAsTokensComeAndGivesThemBack) {

@@ -71,6 +71,12 @@ struct V {
     const __m128 four = n == 4 ? _mm_loadu_ps(x) : _mm_maskload_ps(x, _mm256_castsi256_si128(first(n)));
     return _mm256_permutevar8x32_ps(_mm256_castps128_ps256(four), _mm256_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3));
   }
+  template <size_t Distance>
+  static F swap(F v) {
+    if constexpr (Distance == 1) return _mm256_permute_ps(v, 0xb1);
+    if constexpr (Distance == 2) return _mm256_permute_ps(v, 0x4e);
+    if constexpr (Distance == 4) return _mm256_permute2f128_ps(v, v, 1);
+  }
   static F swap_pairs(F v) { return _mm256_permute_ps(v, 0xb1); }
   static F rotate(F x, F c, F t) { return _mm256_fmaddsub_ps(x, c, t); }
 };

@@ -51,6 +51,13 @@ struct V {
     const __m512i pairs = _mm512_setr_epi32(0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7);
     return _mm512_permutexvar_ps(pairs, _mm512_maskz_loadu_ps(first(n), x));
   }
+  template <size_t Distance>
+  static F swap(F v) {
+    if constexpr (Distance == 1) return _mm512_permute_ps(v, 0xb1);
+    if constexpr (Distance == 2) return _mm512_permute_ps(v, 0x4e);
+    if constexpr (Distance == 4) return _mm512_shuffle_f32x4(v, v, 0xb1);
+    if constexpr (Distance == 8) return _mm512_shuffle_f32x4(v, v, 0x4e);
+  }
   static F swap_pairs(F v) { return _mm512_permute_ps(v, 0xb1); }
   static F rotate(F x, F c, F t) { return _mm512_fmaddsub_ps(x, c, t); }
 };

@@ -49,6 +49,33 @@ simde__m512i srai_epi32(simde__m512i v) {
   memcpy(halves, &v, sizeof(v));
   return join<simde__m512i>(_mm256_srai_epi32(halves[0], N), _mm256_srai_epi32(halves[1], N));
 }
+inline simde__m512i cvtps_epi32(simde__m512 v) {
+  __m256 halves[2];
+  memcpy(halves, &v, sizeof(v));
+  return join<simde__m512i>(_mm256_cvtps_epi32(halves[0]), _mm256_cvtps_epi32(halves[1]));
+}
+inline __m128i cvtepi32_epi8(simde__m512i v) {
+  int32_t lanes[16];
+  int8_t bytes[16];
+  memcpy(lanes, &v, sizeof(v));
+  for (int i = 0; i < 16; ++i) bytes[i] = int8_t(lanes[i]);
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes));
+}
+inline float reduce_max_ps(simde__m512 v) {
+  float lanes[16];
+  memcpy(lanes, &v, sizeof(v));
+  for (int i = 1; i < 16; ++i) lanes[0] = lanes[i] > lanes[0] ? lanes[i] : lanes[0];
+  return lanes[0];
+}
+/// As a tree, like the compiler's sequence.
+inline float reduce_add_ps(simde__m512 v) {
+  float lanes[16];
+  memcpy(lanes, &v, sizeof(v));
+  for (int width = 8; width > 0; width /= 2) {
+    for (int i = 0; i < width; ++i) lanes[i] += lanes[i + width];
+  }
+  return lanes[0];
+}
 
 }  // namespace nibble::emulation
 
@@ -61,3 +88,7 @@ simde__m512i srai_epi32(simde__m512i v) {
 #define _mm512_cvtepu8_epi32 nibble::emulation::cvtepu8_epi32
 #define _mm512_cvtepi32_ps nibble::emulation::cvtepi32_ps
 #define _mm512_srai_epi32(v, n) nibble::emulation::srai_epi32<n>(v)
+#define _mm512_cvtps_epi32 nibble::emulation::cvtps_epi32
+#define _mm512_cvtepi32_epi8 nibble::emulation::cvtepi32_epi8
+#define _mm512_reduce_max_ps nibble::emulation::reduce_max_ps
+#define _mm512_reduce_add_ps nibble::emulation::reduce_add_ps

@@ -58,6 +58,18 @@ void rotate_interleaved(float* x, const float* cosines, const float* sines, size
   }
 }
 
+void hadamard(const float* x, float factor, float* y, size_t n, size_t block) {
+  for (size_t i = 0; i < n; ++i) y[i] = x[i] * factor;
+  for (size_t distance = 1; distance < block; distance *= 2) {
+    for (size_t i = 0; i < n; ++i) {
+      if ((i & distance) != 0) continue;
+      const float a = y[i], b = y[i + distance];
+      y[i] = a + b;
+      y[i + distance] = a - b;
+    }
+  }
+}
+
 float to_float(float x) {
   return x;
 }
@@ -71,9 +83,8 @@ void attention_scores(const float* q, size_t rows, const T* k, size_t panels, si
                       size_t score_stride) {
   for (size_t r = 0; r < rows; ++r) {
     for (size_t p = 0; p < panels * kKeyPanel; ++p) {
-      const T* key = k + p / kKeyPanel * dim * kKeyPanel + p % kKeyPanel;
       float sum = 0.0f;
-      for (size_t i = 0; i < dim; ++i) sum += q[r * dim + i] * to_float(key[i * kKeyPanel]);
+      for (size_t i = 0; i < dim; ++i) sum += q[r * dim + i] * to_float(k[i * kKeyStride + p]);
       scores[r * score_stride + p] = sum;
     }
   }
@@ -118,6 +129,7 @@ const VectorOps kVectorOpsScalar = {
     .silu_multiply = silu_multiply,
     .rotate_halves = rotate_halves,
     .rotate_interleaved = rotate_interleaved,
+    .hadamard = hadamard,
     .attention_scores = attention_scores<float>,
     .attention_scores_half = attention_scores<uint16_t>,
     .softmax_step = softmax_step,
