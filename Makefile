@@ -12,8 +12,10 @@ MODELS  := build/models
 DEMO    ?= nibble-demo
 ARC     ?=
 PRESET  ?= asan
+FILTER  ?= .
+PEERS   ?=
 
-.PHONY: demo table build test unit sanitize interop lint format format-check clean help
+.PHONY: demo table build test unit sanitize interop bench peers lint format format-check clean help
 
 demo: build
 	tools/demo.sh --nibble $(NIBBLE) --models $(MODELS) --out $(DEMO) $(if $(ARC),--arc $(ARC)) --limit 300
@@ -68,6 +70,9 @@ help:
 	@echo 'make unit          the C++ tests alone'
 	@echo 'make sanitize PRESET=asan|tsan   the C++ tests under sanitizers'
 	@echo 'make interop       files written by nibble in llama.cpp (llama-cpp-python), and back'
+	@echo 'make bench FILTER=q4_0   every kernel beside the roofs of this machine (all, without FILTER)'
+	@echo 'make peers         measure llama.cpp and Neural Speed beside nibble, and write docs/performance.md'
+	@echo 'make peers PEERS="--types q4_0 --rounds 3"   a part of it; see bench/peers/run.py --help'
 	@echo 'make lint          clang-format, include rules, clang-tidy'
 	@echo 'make format        rewrite the sources with clang-format'
 
@@ -77,3 +82,14 @@ interop: build
 	[ -x build/venv-download/bin/pip ] || python3 -m venv build/venv-download
 	NIBBLE_MODEL=$$(build/venv-download/bin/python tools/get_smollm2.py $(MODELS)) \
 	  build/venv-interop/bin/python -m pytest -q -rP tests/interop
+
+bench:
+	@tools/install_packages.sh build bench
+	cmake --preset release -DNIBBLE_BUILD_BENCHMARKS=ON
+	cmake --build --preset release --target kernel_bench
+	$(BUILD)/kernel_bench --benchmark_filter='$(FILTER)' --benchmark_counters_tabular=true
+
+peers: build
+	$(if $(PEERS),python3 bench/peers/run.py $(PEERS),bench/peers/everything.sh)
+	tools/venv.sh build/peers/render bench/peers/requirements-render.txt
+	build/peers/render/bin/python bench/peers/render.py

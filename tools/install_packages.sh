@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need from Debian's packages, those that are missing only.
-#   tools/install_packages.sh [build|test|lint]...   (default: build)
+#   tools/install_packages.sh [build|test|bench|lint]...   (default: build)
 set -euo pipefail
 
 build=(g++ cmake ninja-build make pkg-config python3 python3-venv libcli11-dev nlohmann-json3-dev
        libfmt-dev libpcre2-dev libutf8proc-dev libhwloc-dev libedit-dev)
 test=(libgtest-dev libgmock-dev libsimde-dev)
+bench=(libbenchmark-dev)
 lint=(clang-format clang-tidy)
 
 wanted=()
@@ -13,8 +14,9 @@ for set in "${@:-build}"; do
   case "$set" in
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${test[@]}") ;;
+    bench) wanted+=("${bench[@]}") ;;
     lint) wanted+=("${lint[@]}") ;;
-    *) echo "usage: $0 [build|test|lint]..." >&2; exit 2 ;;
+    *) echo "usage: $0 [build|test|bench|lint]..." >&2; exit 2 ;;
   esac
 done
 
