@@ -83,7 +83,8 @@ def test_compare(nibble, models, questions, tmp_path):
 def test_the_page_needs_nothing_else(nibble, models, questions, tmp_path):
     nibble("compare", *models[:2], "--arc", questions, "--report", tmp_path, "--note", "<b>a note</b>", *BENCH)
     page = Page((tmp_path / "report.html").read_text())
-    assert page.circles == 4 and page.references == []
+    # Two models in two plots, each drawn for wide pages and for phones.
+    assert page.circles == 8 and page.references == []
     assert "<b>a note</b>" in page.text and "prefers-color-scheme" in page.text
     assert sorted(os.listdir(tmp_path)) == ["report.html", "report.json", "report.md"]
 

@@ -98,9 +98,10 @@ def test_repetition_penalty_leaves_no_repetition(nibble, tiny):
 def test_context_full(nibble, tiny):
     result = outputs(nibble, tiny, "-p", "x" * 20, "--greedy", "--context", 24, "--kv-type", "f32")
     assert result["outputs"][0]["stop_reason"] in ("context_full", "end_of_turn")
-    too_long = nibble("generate", tiny, "-p", "x" * 25, "--context", 24, check=False)
+    assert result["prompt_tokens"] + len(result["outputs"][0]["tokens"]) <= 24
+    too_long = nibble("generate", tiny, "-p", "x" * 24, "--context", 24, check=False)
     assert too_long.returncode == 1
-    assert "25" in too_long.stderr and "24" in too_long.stderr and "--context" in too_long.stderr
+    assert "24" in too_long.stderr and "24" in too_long.stderr and "--context" in too_long.stderr
 
 
 @pytest.mark.parametrize("arguments, names", [
@@ -119,6 +120,8 @@ def test_context_full(nibble, tiny):
     (["--tokens", "1", "--chat"], ["--chat", "--tokens"]),
     (["-p", "a", "--chat", "--raw"], ["--chat", "--raw"]),
     (["-p", "a", "--kv-type", "f8"], ["--kv-type"]),
+    (["--tokens", ""], ["--tokens"]),
+    (["-p", "a", "--stop", ""], ["--stop"]),
     (["--tokens", "1,x"], ["--tokens 1,x"]),
     (["-p", "a", "--tokens", "1"], ["--tokens"]),
     ([], ["--prompt"]),
@@ -160,11 +163,51 @@ def test_outputs_that_cannot_be_written_are_told_before_the_work(nibble, tiny, t
     (("generate", "MODEL", "-p", "a", "--seed", "-1"), "--seed is '-1', but must be a whole number, not negative"),
     (("generate", "MODEL", "-p", "a", "--top-k", "x"), "--top-k is 'x', but must be a whole number"),
     (("eval", "MODEL", "--perplexity", "MODEL", "--limit", "3"), "--limit requires --arc"),
+    (("eval", "MODEL", "--arc", "--limit", "0"), "--limit: Value 0 not in range"),
+    (("eval", "MODEL", "--arc", "--limit", "-3"), "--limit"),
+    (("eval", "MODEL", "--arc", "--seed", "3"), "--seed requires --limit"),
+    (("eval", "MODEL", "--arc", "--limit", "3", "--seed", "-1"), "'-1' is not a whole number"),
+    (("eval", "MODEL", "--arc", "--chunks", "3"), "--chunks divides a text"),
+    (("eval", "MODEL", "--arc", "--stride", "3"), "--stride divides a text"),
+    (("eval", "MODEL", "--perplexity", "MODEL", "--chunks", "0"), "--chunks: Value 0 not in range"),
+    (("compare", "MODEL", "--limit", "-1"), "--limit"), (("compare", "MODEL", "--seed", "-1"), "'-1' is not a whole"),
+    (("compare", "MODEL", "--prompt", "4096"), "its context is 128 tokens"),
+    (("bench", "MODEL", "--prompt", "0", "--generate", "0"), "nothing to measure"),
+    (("bench", "MODEL", "--prompt", "4096"), "its context is 128 tokens"),
+    (("synth", "--shape", "llama2-7b", "--type", "q4_0", "-o", "x.gguf", "--group", "0"), "--group: Value 0"),
+    (("synth", "--shape", "llama2-7b", "--type", "q4_0", "-o", "x.gguf", "--seed", "-1"), "'-1' is not a whole"),
+    (("quantize", "MODEL", "-o", "x.gguf", "--type", "q8_0", "--pure", "--output-tensor-type", "q6_k"), "--pure"),
+    (("logits", "MODEL", "--tokens", "1", "-o", "x.npy", "--context", "4096"), "more than the model's 128"),
     (("eval", "MODEL", "--perplexity", "MODEL", "--context", "4096"), "more than the model's")])
 def test_wrong_usage_is_named(nibble, tiny, arguments, message):
     quiet = [] if arguments[0].startswith("-") or len(arguments) == 1 else ["--quiet"]
     result = nibble(*(tiny if a == "MODEL" else a for a in arguments), *quiet, check=False)
     assert result.returncode == 2 and message in result.stderr and result.stderr.count("\n") == 1, result.stderr
+
+
+@pytest.mark.parametrize("arguments", [
+    ("chat", "MODEL", "-p", "a"), ("generate", "MODEL", "-p", "a"), ("eval", "MODEL", "--arc"),
+    ("tokenize", "MODEL", "--text", "a"), ("logits", "MODEL", "--prompt", "a", "-o", "x.npy")])
+def test_a_model_without_tokenizer_is_named_before_its_weights_are_read(nibble, bare, arguments):
+    result = nibble(*(bare if a == "MODEL" else a for a in arguments), check=False)
+    assert result.returncode == 1 and "no tokenizer in it" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_stop_strings_need_a_tokenizer(nibble, bare):
+    result = nibble("generate", bare, "--tokens", "1", "--stop", "x", "--quiet", check=False)
+    assert result.returncode == 2 and "--stop" in result.stderr
+
+
+def test_more_tokens_than_the_context_are_never_cut(nibble, tiny, tmp_path):
+    ids = ",".join("1" for _ in range(129))
+    for arguments in (("generate", tiny, "--tokens", ids), ("logits", tiny, "--tokens", ids, "-o", tmp_path / "x.npy")):
+        result = nibble(*arguments, "--quiet", check=False)
+        assert result.returncode == 1 and "129 tokens" in result.stderr and "128" in result.stderr
+    assert not (tmp_path / "x.npy").exists()
+
+
+def test_greedy_output_has_no_seed(nibble, tiny):
+    assert outputs(nibble, tiny, "-p", "a", "--greedy", "--max-new-tokens", 2)["outputs"][0]["seed"] is None
 
 
 def test_a_full_disk_behind_stdout_is_a_failure(nibble_bin, tiny):

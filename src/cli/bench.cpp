@@ -77,18 +77,30 @@ void print_summary(const ordered_json& result) {
   }
 }
 
+/// Finds out before the work whether there is something to measure, and room for it.
+void check_lengths(BenchFlags& options, uint32_t context) {
+  BenchOptions& bench = options.bench;
+  bench.fit_defaults(context, options.prompt->count() > 0, options.generate->count() > 0);
+  if (bench.prompt == 0 && bench.generate == 0) {
+    throw_usage("there is nothing to measure: --prompt and --generate are both 0");
+  }
+  if (bench.prompt > context || uint64_t(bench.depth) + bench.generate > context) {
+    throw_usage("{}: its context is {} tokens; give a smaller --prompt, --depth and --generate",
+                options.model, context);
+  }
+}
+
 void run_bench(BenchFlags& options) {
   options.json.check({options.model});
   Progress::set_quiet(options.common.quiet);
   const auto checkpoint = Checkpoint::open(options.model);
+  check_lengths(options, checkpoint->config().context_length);
   // First, while this process has one thread.
   const std::vector<Roofs> steps = measure_roof_steps(options.common.threads, options.common.affinity);
   const auto start = std::chrono::steady_clock::now();
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto model = Model::load(checkpoint, pool);
   const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  options.bench.fit_defaults(model->config().context_length, options.prompt->count() > 0,
-                             options.generate->count() > 0);
   const WeightTraffic traffic = weight_traffic(*model);
   options.bench.settings = [&](uint32_t tokens, uint32_t logits) {
     return candidate_settings(steps, *model, tokens, logits);

@@ -142,8 +142,8 @@ void run_chat(ChatFlags& options) {
   Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
   options.decoding.engine.affinity = options.common.affinity;
+  options.decoding.engine.needs_tokenizer = true;
   auto engine = Engine::load(options.model, options.decoding.engine);
-  engine->tokenizer();  // a checkpoint without one fails here, before the user types
   catch_interrupts();
   Chat chat(*engine, options);
   if (!engine->has_chat_template() && !options.common.quiet) {

@@ -1,8 +1,11 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <system_error>
 
 #include "base/affinity.h"
 
@@ -46,6 +49,19 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 /// For counts: CLI11's own PositiveNumber names a bound of three hundred digits.
 inline CLI::Validator at_least_one() {
   return CLI::Range(uint32_t{1}, uint32_t{1} << 30);
+}
+
+/// For seeds: CLI11 takes -1 for the largest number there is.
+inline CLI::Validator not_negative() {
+  const auto error = [](const std::string& text) {
+    uint64_t value = 0;
+    const char* end = text.data() + text.size();
+    const auto [stopped, failed] = std::from_chars(text.data(), end, value);
+    return failed == std::errc() && stopped == end
+               ? std::string()
+               : "'" + text + "' is not a whole number from 0 to 2^64 - 1";
+  };
+  return CLI::Validator(error, "");
 }
 
 // One file each, named after the command. Options live in a static or shared structure of that file.

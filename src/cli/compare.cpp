@@ -73,7 +73,7 @@ void check_lengths(CompareFlags& options) {
   BenchOptions& bench = options.job.bench;
   bench.fit_defaults(context, options.prompt->count() > 0, options.generate->count() > 0);
   if (bench.prompt > context || bench.generate > context) {
-    fail("{}: its context is {} tokens; give a smaller --prompt and --generate", shortest, context);
+    throw_usage("{}: its context is {} tokens; give a smaller --prompt and --generate", shortest, context);
   }
 }
 
@@ -170,8 +170,9 @@ void add_compare(CLI::App& app) {
   command->add_option("--arc-style", job.arc_style, "continuation or letter; see 'nibble eval --help'")
       ->check(CLI::IsMember({"continuation", "letter"}))
       ->capture_default_str();
-  command->add_option("--limit", job.limit, "Ask a random sample of so many questions; default: all");
-  command->add_option("--seed", job.seed, "Of the sample")->capture_default_str();
+  command->add_option("--limit", job.limit, "Ask a random sample of so many questions; default: all")
+      ->check(at_least_one());
+  command->add_option("--seed", job.seed, "Of the sample")->check(not_negative())->capture_default_str();
   options->prompt = command->add_option("--prompt", job.bench.prompt, "Tokens of prefill")
                         ->check(CLI::Range(1, 1 << 20))
                         ->capture_default_str();

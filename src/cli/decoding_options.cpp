@@ -18,7 +18,8 @@ namespace {
 constexpr std::array kParameters = {
     DecodingParameter{"max_new_tokens", "Tokens of the answer at most", &GenerateParams::max_new_tokens},
     DecodingParameter{"greedy", "Always the most probable token, nothing random", &SamplingParams::greedy},
-    DecodingParameter{"seed", "Repeats a random answer; 0: a new one every time", &SamplingParams::seed},
+    DecodingParameter{"seed", "Repeats a random answer; 0: a new one every time; no effect on greedy ones",
+                      &SamplingParams::seed},
     DecodingParameter{"temperature", "Above 1 more random, below 1 less", &SamplingParams::temperature},
     DecodingParameter{"top_k", "The k most probable tokens; 0: all", &SamplingParams::top_k},
     DecodingParameter{"top_p", "The fewest most probable tokens that reach this; 1: all",
@@ -137,9 +138,9 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(kGroup);
   command
-      .add_option("--context", options.engine.context,
-                  "Tokens that the model can see: the prompt and all of the answer before its last; default: "
-                  "the model's, at most 4096")
+      .add_option(
+          "--context", options.engine.context,
+          "Tokens that the prompt and the answer may have together; default: the model's, at most 4096")
       ->check(at_least_one());
   add_kv_type_option(command, options.engine.kv_type);
 }
@@ -151,6 +152,9 @@ void check_decoding_options(const CLI::App& command, const DecodingOptions& opti
     throw UsageError(error.what());
   }
   if (options.params.max_new_tokens == 0) throw UsageError("max_new_tokens is 0, but must be at least 1");
+  for (const std::string& stop : options.params.stop) {
+    if (stop.empty()) throw UsageError("--stop is empty, so nothing would stop there: give it a text");
+  }
   if (!options.params.sampling.greedy) return;
   for (const DecodingParameter& parameter : kParameters) {
     if (!parameter.shapes_sampling() || command.count(parameter.flag()) == 0) continue;

@@ -27,6 +27,7 @@ struct EvalFlags {
   WindowOptions windows;
   KvType kv_type = KvType::f16;
   CLI::Option* arc = nullptr;
+  CLI::App* command = nullptr;
 };
 
 void check(const EvalFlags& options) {
@@ -35,6 +36,10 @@ void check(const EvalFlags& options) {
   }
   if (options.kld.empty() != options.base.empty()) {
     throw UsageError("--kld FILE and --base MODEL belong together: the text, and the model to compare with");
+  }
+  for (const char* flag : {"--context", "--chunks", "--stride"}) {
+    if (options.command->count(flag) == 0 || !options.perplexity.empty() || !options.kld.empty()) continue;
+    throw_usage("{} divides a text: it goes with --perplexity and --kld, not with --arc alone", flag);
   }
 }
 
@@ -46,8 +51,10 @@ std::optional<ArcData> arc_data(const EvalFlags& options) {
 }
 
 std::unique_ptr<Engine> load(const std::string& model, const EvalFlags& options, KvType kv_type) {
-  return Engine::load(
-      model, {.threads = options.common.threads, .affinity = options.common.affinity, .kv_type = kv_type});
+  return Engine::load(model, {.threads = options.common.threads,
+                              .affinity = options.common.affinity,
+                              .kv_type = kv_type,
+                              .needs_tokenizer = true});
 }
 
 std::string percent(const Estimate& e) {
@@ -145,6 +152,7 @@ void add_eval(CLI::App& app) {
   CLI::App* command =
       add_command(app, "eval", "Measure accuracy: ARC, perplexity, KL divergence from a base model",
                   options->common, [options] { run_eval(*options); });
+  options->command = command;
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
   options->arc =
       command
@@ -160,20 +168,27 @@ void add_eval(CLI::App& app) {
       ->needs(options->arc)
       ->check(CLI::IsMember({"continuation", "letter"}))
       ->capture_default_str();
-  command->add_option("--limit", options->limit, "Ask a random sample of so many questions; default: all")
-      ->needs(options->arc);
-  command->add_option("--seed", options->seed, "Of the sample")->needs(options->arc)->capture_default_str();
+  CLI::Option* limit =
+      command->add_option("--limit", options->limit, "Ask a random sample of so many questions; default: all")
+          ->needs(options->arc)
+          ->check(at_least_one());
+  command->add_option("--seed", options->seed, "Of the sample")
+      ->needs(limit)
+      ->check(not_negative())
+      ->capture_default_str();
   command->add_option("--perplexity", options->perplexity, "Perplexity of a text file")->type_name("FILE");
   command->add_option("--kld", options->kld, "Divergence from --base over a text file")->type_name("FILE");
   command->add_option("--base", options->base, "The model that --kld compares with")->type_name("MODEL");
   command->add_option("--context", options->windows.context, "Tokens of a chunk of text")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();
-  command->add_option("--chunks", options->windows.max_windows, "Read so many chunks only; default: all");
-  command->add_option(
-      "--stride", options->windows.stride,
-      "Begin a window every so many tokens and score each token once; default: chunks scored over "
-      "their second half, as llama.cpp does");
+  command->add_option("--chunks", options->windows.max_windows, "Read so many chunks only; default: all")
+      ->check(at_least_one());
+  command
+      ->add_option("--stride", options->windows.stride,
+                   "Begin a window every so many tokens and score each token once; default: chunks scored "
+                   "over their second half, as llama.cpp does")
+      ->check(at_least_one());
   add_kv_type_option(*command, options->kv_type);
   options->json.add_to(*command);
 }

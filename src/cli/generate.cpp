@@ -37,7 +37,7 @@ struct Prompt {
 };
 
 Prompt read_prompt(const GenerateFlags& options) {
-  if (!options.tokens.empty()) return {.tokens = parse_token_list(options.tokens)};
+  if (options.command->count("--tokens") > 0) return {.tokens = parse_token_list(options.tokens)};
   if (options.file.empty()) return {.text = options.prompt};
   if (options.file == "-") return {.text = {std::istreambuf_iterator<char>(std::cin), {}}};
   return {.text = read_file(options.file)};
@@ -56,7 +56,7 @@ nlohmann::ordered_json to_json(const std::vector<Generation>& answers) {
     outputs.push_back({{"tokens", answer.tokens},
                        {"text", answer.text},
                        {"stop_reason", stop_reason_name(answer.reason)},
-                       {"seed", answer.seed}});
+                       {"seed", answer.seed ? nlohmann::ordered_json(*answer.seed) : nullptr}});
     prefill_s += answer.prefill_s;
     decode_s += answer.decode_s;
     computed += answer.prompt_tokens - answer.cached_tokens;
@@ -89,21 +89,26 @@ void run_generate(GenerateFlags& options) {
   if (params.sampling.greedy && options.sequences > 1) {
     throw UsageError("--greedy gives the same output every time: leave it or --num-return-sequences out");
   }
-  if (options.chat && !options.tokens.empty()) {
+  if (options.chat && options.command->count("--tokens") > 0) {
     throw UsageError("--chat applies the chat template to text: give -p or --file instead of --tokens");
   }
   const Prompt text = read_prompt(options);
   Progress::set_quiet(options.common.quiet);
   options.decoding.engine.threads = options.common.threads;
   options.decoding.engine.affinity = options.common.affinity;
+  options.decoding.engine.needs_tokenizer = text.tokens.empty();
   auto engine = Engine::load(options.model, options.decoding.engine);
+  if (!engine->has_tokenizer() && !params.stop.empty()) {
+    throw_usage("--stop waits for a text, but {} has no tokenizer, so ids come out: leave it out",
+                options.model);
+  }
   const std::vector<int32_t> prompt = encode(text, options.chat, *engine);
   catch_interrupts();
 
   std::vector<Generation> answers;
   for (int i = 0; i < options.sequences && interrupts() == 0; ++i) {
     // The first seed may be random; the others follow it, so that each output can be repeated alone.
-    if (i > 0) params.sampling.seed = answers.front().seed + uint64_t(i);
+    if (i > 0) params.sampling.seed = *answers.front().seed + uint64_t(i);
     if (options.json) {
       answers.push_back(engine->generate(prompt, params, [](std::string_view) { return interrupts() == 0; }));
       continue;

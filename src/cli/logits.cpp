@@ -45,9 +45,15 @@ void run_logits(const LogitsFlags& options) {
   const auto checkpoint = Checkpoint::open(options.model);
   const std::vector<int32_t> ids = token_ids(options, *checkpoint);
 
+  const ModelConfig& config = checkpoint->config();
+  const uint32_t most = config.context_length;
+  if (options.context > most) throw_usage("--context {} is more than the model's {}", options.context, most);
+  if (ids.size() > most) {
+    fail("the text has {} tokens, but the model's context is {}: shorten it", ids.size(), most);
+  }
+
   ThreadPool pool(options.common.threads, options.common.affinity);
   Forward forward(Model::load(checkpoint, pool), pool);
-  const ModelConfig& config = checkpoint->config();
   const uint32_t capacity = options.context != 0 ? options.context : uint32_t(ids.size());
   KvCache cache(config, 1, capacity, options.kv_type);
   std::vector<BatchToken> batch;

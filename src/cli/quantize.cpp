@@ -37,6 +37,9 @@ DType dtype_option(const std::string& flag, const std::string& name) {
 Recipe recipe_of(const QuantizeFlags& options) {
   Recipe recipe = make_recipe(options.request);
   recipe.pure = options.pure;
+  if (options.pure && !(options.output_type.empty() && options.embedding_type.empty())) {
+    throw_usage("--pure gives every matrix the same type: leave it or the types of single tensors out");
+  }
   if (!options.output_type.empty()) recipe.output = dtype_option("--output-tensor-type", options.output_type);
   if (!options.embedding_type.empty()) {
     recipe.embedding = dtype_option("--token-embedding-type", options.embedding_type);

@@ -74,13 +74,14 @@ void add_synth(CLI::App& app) {
           fmt::format("Of the weights, as in 'nibble quantize': {}", fmt::join(recipe_names(), ", ")))
       ->required();
   command->add_option("-o,--output", options->output, "GGUF file to write")->required();
-  command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128");
+  command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128")
+      ->check(at_least_one());
   command->add_flag("--asymmetric", options->request.asymmetric, "int4 with a minimum per group");
   command->add_flag("--double-quant", options->request.double_quant, "nf4, fp4: 8-bit scales of scales");
   command->add_flag("--pure", options->pure, "Every matrix gets --type, the output too");
   command->add_option("--layers", options->layers, "Fewer or more layers than the shape has")
       ->check(CLI::Range(1u, 1000u));
-  command->add_option("--seed", options->seed, "The same seed gives the same file");
+  command->add_option("--seed", options->seed, "The same seed gives the same file")->check(not_negative());
   command->add_flag("--json", options->json, "Print the result as JSON");
 }
 

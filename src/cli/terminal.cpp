@@ -82,8 +82,7 @@ std::string answer_summary(const Generation& answer, const Engine& engine) {
   return line + fmt::format(" (prefill {} at {:.0f} tokens/s), memory {}, context {} of {}",
                             answer.prompt_tokens - answer.cached_tokens, answer.prefill_tokens_per_s(),
                             readable_bytes(process_usage().resident_bytes),
-                            std::min<size_t>(answer.prompt_tokens + answer.tokens.size(), engine.context()),
-                            engine.context());
+                            answer.prompt_tokens + answer.tokens.size(), engine.context());
 }
 
 }  // namespace nibble

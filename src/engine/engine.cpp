@@ -72,7 +72,9 @@ Engine::~Engine() = default;
 
 std::unique_ptr<Engine> Engine::load(const std::filesystem::path& model, const EngineOptions& options) {
   std::unique_ptr<Engine> engine(new Engine());
-  engine->impl_ = std::make_unique<Impl>(Checkpoint::open(model), options);
+  auto checkpoint = Checkpoint::open(model);
+  if (options.needs_tokenizer && !has_vocabulary(*checkpoint)) fail_without_vocabulary(model.string());
+  engine->impl_ = std::make_unique<Impl>(std::move(checkpoint), options);
   return engine;
 }
 
@@ -90,12 +92,7 @@ ThreadPool& Engine::pool() {
 }
 
 const Tokenizer& Engine::tokenizer() const {
-  if (!impl_->tokenizer) {
-    fail(
-        "{}: there is no tokenizer in it, so text can't become tokens: give token ids (--tokens), or add "
-        "tokenizer.json or tokenizer.model",
-        model().checkpoint().path().string());
-  }
+  if (!impl_->tokenizer) fail_without_vocabulary(model().checkpoint().path().string());
   return *impl_->tokenizer;
 }
 

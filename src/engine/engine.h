@@ -3,6 +3,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ struct EngineOptions {
   Affinity affinity = Affinity::none;
   uint32_t context = 0;  ///< 0: the model's own, at most 4096 unless asked for more
   KvType kv_type = KvType::f16;
+  bool needs_tokenizer = false;  ///< refuse a model without one before its weights are read
 };
 
 struct GenerateParams {
@@ -36,7 +38,7 @@ struct Generation {
   std::vector<int32_t> tokens;  ///< as they were chosen, the one that ended the answer included
   std::string text;             ///< without control tokens and stop strings
   StopReason reason = StopReason::max_new_tokens;
-  uint64_t seed = 0;                              ///< that repeats this answer
+  std::optional<uint64_t> seed;                   ///< that repeats this answer; greedy ones have none
   uint32_t prompt_tokens = 0, cached_tokens = 0;  ///< the cached ones had been computed before
   double prefill_s = 0, decode_s = 0;             ///< up to the first token, and from there
 
@@ -59,7 +61,8 @@ struct EngineMemory {
 /// overlap: one conversation at a time.
 class Engine {
  public:
-  /// Throws Error when the model can't be read, or a context is asked for that it was not made for.
+  /// Throws Error when the model can't be read or lacks the tokenizer that is needed, UsageError when a
+  /// context is asked for that it was not made for.
   static std::unique_ptr<Engine> load(const std::filesystem::path& model, const EngineOptions& options = {});
   ~Engine();
 
@@ -82,7 +85,7 @@ class Engine {
   /// Continues the prompt. `on_text` gets each piece of text as it is certain (never inside a character
   /// or a possible stop string), and an empty one after work that gave none; it returns false to cancel.
   /// Tokens of the last call's prompt and answer that this prompt begins with are not computed again.
-  /// Throws Error for an empty prompt, or one that is longer than the context.
+  /// Throws Error for an empty prompt, or one that leaves no room in the context.
   Generation generate(std::span<const int32_t> prompt, const GenerateParams& params,
                       const std::function<bool(std::string_view)>& on_text = {});
 

@@ -184,13 +184,26 @@ TEST(EngineGenerate, FillsTheContextAndSaysSo) {
   std::mt19937 random(1);
   Generation answer = engine->generate(random_tokens(random, 10), greedy(50));
   EXPECT_EQ(answer.reason, StopReason::context_full);
-  EXPECT_EQ(answer.tokens.size(), 7u);  // positions 10 to 15 hold six; the seventh needs no place
-  answer = engine->generate(random_tokens(random, 16), greedy(50));
+  EXPECT_EQ(answer.tokens.size(), 6u);  // prompt and answer together are 16
+  answer = engine->generate(random_tokens(random, 15), greedy(50));
   EXPECT_EQ(answer.reason, StopReason::context_full);
   EXPECT_EQ(answer.tokens.size(), 1u);
-  const std::string error = error_of([&] { engine->generate(random_tokens(random, 17), greedy(1)); });
+  const std::string error = error_of([&] { engine->generate(random_tokens(random, 16), greedy(1)); });
   EXPECT_THAT(error,
-              testing::AllOf(HasSubstr("17 tokens"), HasSubstr("context is 16"), HasSubstr("--context")));
+              testing::AllOf(HasSubstr("16 tokens"), HasSubstr("context is 16"), HasSubstr("--context")));
+}
+
+TEST(EngineGenerate, GreedyAnswersHaveNoSeed) {
+  const TinyModel model;
+  auto engine = load(model);
+  EXPECT_FALSE(engine->generate(std::vector<int32_t>{65}, greedy(2)).seed.has_value());
+  EXPECT_TRUE(engine->generate(std::vector<int32_t>{65}, {}).seed.has_value());
+}
+
+TEST(EngineLoad, SaysBeforeTheWeightsThatATokenizerIsMissing) {
+  const TinyModel model({.tokenizer = false});
+  EXPECT_THAT(error_of([&] { Engine::load(model.path(), {.needs_tokenizer = true}); }),
+              testing::AllOf(HasSubstr("no tokenizer"), HasSubstr("use a model that has one")));
 }
 
 TEST(EngineGenerate, CanBeCancelled) {

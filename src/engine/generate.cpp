@@ -53,10 +53,10 @@ size_t common_prefix(std::span<const int32_t> cached, std::span<const int32_t> p
 
 void check_prompt(std::span<const int32_t> prompt, const Engine& engine) {
   if (prompt.empty()) fail("the prompt is empty: give at least one token");
-  if (prompt.size() > engine.context()) {
+  if (prompt.size() >= engine.context()) {
     fail(
-        "the prompt has {} tokens, but the context is {}: shorten it, or raise --context (this model allows "
-        "{})",
+        "the prompt has {} tokens, but the context is {} for it and the answer: shorten it, or raise "
+        "--context (this model allows {})",
         prompt.size(), engine.context(), engine.model().config().context_length);
   }
 }
@@ -66,7 +66,7 @@ class Answer {
  public:
   Answer(const GenerateParams& params, const std::function<bool(std::string_view)>& on_text)
       : params_(params), on_text_(on_text), sampler_(params.sampling) {
-    result_.seed = sampler_.seed();
+    if (!params.sampling.greedy) result_.seed = sampler_.seed();
   }
 
   Generation generate(Engine::Impl& impl, std::span<const int32_t> prompt) {
@@ -134,7 +134,7 @@ class Answer {
     if (!emit(text.add(token))) return false;
     if (text.stopped()) return stop(StopReason::stop_string);
     if (result_.tokens.size() == params_.max_new_tokens) return stop(StopReason::max_new_tokens);
-    if (impl.cached.size() == impl.context) return stop(StopReason::context_full);
+    if (history.size() == impl.context) return stop(StopReason::context_full);
     return true;
   }
 

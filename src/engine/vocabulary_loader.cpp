@@ -27,11 +27,7 @@ GgufArray array(std::vector<T> values) {
 
 TokenizerKind read_kind(const GgufMetadata& metadata, const std::string& where) {
   const auto model = metadata.get_string("tokenizer.ggml.model");
-  if (!model)
-    fail(
-        "{} has no tokenizer.ggml.model, so no tokenizer: generate and logits take --tokens instead of text; "
-        "or convert it again",
-        where);
+  if (!model || *model == "none") fail_without_vocabulary(where);
   if (*model == "llama") return TokenizerKind::sentencepiece;
   if (*model == "gpt2") return TokenizerKind::byte_level_bpe;
   fail("{}: tokenizer.ggml.model is '{}'; nibble reads llama (SentencePiece BPE) and gpt2 (byte-level BPE)",
@@ -192,6 +188,13 @@ bool has_vocabulary(const Checkpoint& checkpoint) {
   if (checkpoint.gguf() != nullptr) return checkpoint.gguf()->metadata().contains("tokenizer.ggml.tokens");
   return std::filesystem::exists(checkpoint.path() / "tokenizer.json") ||
          std::filesystem::exists(checkpoint.path() / "tokenizer.model");
+}
+
+void fail_without_vocabulary(const std::string& where) {
+  fail(
+      "{}: there is no tokenizer in it, so it takes no text: use a model that has {}; generate and logits "
+      "also take token ids (--tokens)",
+      where, std::filesystem::is_directory(where) ? "tokenizer.json or tokenizer.model beside it" : "one");
 }
 
 Vocabulary load_vocabulary(const Checkpoint& checkpoint) {

@@ -13,6 +13,9 @@ namespace nibble {
 
 bool has_vocabulary(const Checkpoint& checkpoint);
 
+/// Throws Error: the model takes no text, and what to do.
+[[noreturn]] void fail_without_vocabulary(const std::string& where);
+
 /// As many tokens as the model has rows: a Hugging Face tokenizer with fewer is filled up with unused
 /// ones. Throws Error naming the file and the key that is missing or wrong.
 Vocabulary load_vocabulary(const Checkpoint& checkpoint);

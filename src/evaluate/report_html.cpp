@@ -38,7 +38,7 @@ tbody td:first-child { font-weight: 600; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 400px), 1fr)); gap: 1.25rem; }
 figure { margin: 0; padding: 1rem; background: var(--card); border: 1px solid var(--line); border-radius: 6px; }
 figcaption { font-size: .88rem; color: var(--soft); margin-top: .25rem; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; height: auto; } .narrow { display: none; }
 .plot-grid { stroke: var(--line); } .plot-axis { stroke: var(--soft); }
 .plot-text { fill: var(--soft); font-size: 12px; } .plot-label { fill: var(--ink); font-size: 13px;
   paint-order: stroke; stroke: var(--card); stroke-width: 4px; stroke-linejoin: round; }
@@ -48,7 +48,11 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: .3rem 1.25rem; 
 dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
 code { font: .88em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "DejaVu Sans Mono", monospace; }
 @media (max-width: 560px) { main { padding-top: 1.5rem; } h1 { font-size: 1.35rem; } dl { display: block; }
-  dd { margin-bottom: .6rem; } figure { padding: .6rem; } .plot-text { font-size: 14px; } .plot-label { font-size: 15px; } }
+  dd { margin-bottom: .6rem; } figure { padding: .6rem; } .wide { display: none; } .narrow { display: block; }
+  table, tbody, tr { display: block; } thead { display: none; } tbody tr { padding: .5rem .9rem; }
+  td, td.number { display: flex; justify-content: space-between; gap: 1rem; padding: .15rem 0; white-space: normal;
+    text-align: right; } td::before { content: attr(data-title); color: var(--soft); font-weight: 400; text-align: left; }
+  tbody td:first-child { font-size: 1.05rem; } tbody td:first-child::before { content: none; } }
 )css";
 
 std::string html_list(const std::vector<std::string>& lines, const std::string& css_class) {
@@ -59,17 +63,21 @@ std::string html_list(const std::vector<std::string>& lines, const std::string& 
 }
 
 std::string html_table(const Table& table) {
-  const auto row = [&](const char* tag, auto cell) {
-    std::string out = "<tr>";
-    for (size_t c = 0; c < table.columns.size(); ++c) {
-      out += fmt::format("<{0}{1}>{2}</{0}>", tag, table.columns[c].number ? " class=\"number\"" : "",
-                         escape_html(cell(c)));
+  std::string out = "<div class=\"scroll\"><table>\n<thead><tr>";
+  for (const auto& column : table.columns) {
+    out += fmt::format("<th{}>{}</th>", column.number ? " class=\"number\"" : "", escape_html(column.title));
+  }
+  out += "</tr></thead>\n<tbody>\n";
+  for (const auto& cells : table.rows) {
+    out += "<tr>";
+    for (size_t c = 0; c < cells.size(); ++c) {
+      // On a phone each row is a card, where a figure stands beside its column's title.
+      out +=
+          fmt::format("<td{} data-title=\"{}\">{}</td>", table.columns[c].number ? " class=\"number\"" : "",
+                      escape_html(table.columns[c].title), escape_html(cells[c]));
     }
-    return out + "</tr>\n";
-  };
-  std::string out = "<div class=\"scroll\"><table>\n<thead>";
-  out += row("th", [&](size_t c) { return table.columns[c].title; }) + "</thead>\n<tbody>\n";
-  for (const auto& cells : table.rows) out += row("td", [&](size_t c) { return cells[c]; });
+    out += "</tr>\n";
+  }
   return out + "</tbody></table></div>\n";
 }
 
@@ -86,7 +94,9 @@ struct MemoryUnit {
 
 std::string figure(const ScatterPlot& plot, const std::string& caption) {
   if (plot.points.empty()) return {};
-  return "<figure>" + scatter_svg(plot) + "<figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
+  constexpr double kPhone = 320;  // text of a wide plot would be too small there
+  return "<figure><div class=\"wide\">" + scatter_svg(plot) + "</div><div class=\"narrow\">" +
+         scatter_svg(plot, kPhone) + "</div><figcaption>" + escape_html(caption) + "</figcaption></figure>\n";
 }
 
 std::string plots(const Comparison& comparison) {

@@ -9,8 +9,7 @@ namespace nibble {
 
 namespace {
 
-constexpr double kWidth = 480, kHeight = 330;
-constexpr Box kFrame = {48, 30, 464, 284};  // where the points are
+constexpr double kHeight = 330;
 constexpr double kPointRadius = 5, kBarHalf = 5, kLabelHeight = 15;
 constexpr double kCharacterWidth = 7.0;  // of 13 px sans-serif text, on the wide side
 
@@ -32,24 +31,24 @@ size_t characters(const std::string& text) {
   return size_t(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
-std::string draw_axes(const ScatterPlot& plot, const Axis& x, const Axis& y) {
+std::string draw_axes(const ScatterPlot& plot, const Axis& x, const Axis& y, const Box& frame) {
   std::string svg;
   for (const double tick : y.ticks) {
     svg += fmt::format("<line class=\"plot-grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>",
-                       kFrame.left, kFrame.right, y.at(tick), y.at(tick));
+                       frame.left, frame.right, y.at(tick), y.at(tick));
     svg += fmt::format("<text class=\"plot-text\" text-anchor=\"end\" x=\"{}\" y=\"{:.1f}\">{}</text>",
-                       kFrame.left - 8, y.at(tick) + 4, tick_text(tick, y.ticks[1] - y.ticks[0]));
+                       frame.left - 8, y.at(tick) + 4, tick_text(tick, y.ticks[1] - y.ticks[0]));
   }
   for (const double tick : x.ticks) {
     svg += fmt::format("<line class=\"plot-axis\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>",
-                       x.at(tick), kFrame.bottom, kFrame.bottom + 4);
+                       x.at(tick), frame.bottom, frame.bottom + 4);
     svg += fmt::format("<text class=\"plot-text\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{}\">{}</text>",
-                       x.at(tick), kFrame.bottom + 18, tick_text(tick, x.ticks[1] - x.ticks[0]));
+                       x.at(tick), frame.bottom + 18, tick_text(tick, x.ticks[1] - x.ticks[0]));
   }
-  svg += fmt::format("<line class=\"plot-axis\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>", kFrame.left,
-                     kFrame.right, kFrame.bottom, kFrame.bottom);
-  svg += fmt::format("<text class=\"plot-text\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>",
-                     kFrame.right, kFrame.bottom + 38, escape_html(plot.x_title));
+  svg += fmt::format("<line class=\"plot-axis\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>", frame.left,
+                     frame.right, frame.bottom, frame.bottom);
+  svg += fmt::format("<text class=\"plot-text\" text-anchor=\"end\" x=\"{}\" y=\"{}\">{}</text>", frame.right,
+                     frame.bottom + 38, escape_html(plot.x_title));
   svg += fmt::format("<text class=\"plot-text\" x=\"4\" y=\"14\">{}</text>", escape_html(plot.y_title));
   return svg;
 }
@@ -159,7 +158,8 @@ std::vector<Box> place_labels(const std::vector<double>& widths, double height, 
   return placed;
 }
 
-std::string scatter_svg(const ScatterPlot& plot) {
+std::string scatter_svg(const ScatterPlot& plot, double width) {
+  const Box frame = {48, 30, width - 16, 284};  // where the points are
   double x_high = 0, low = INFINITY, high = -INFINITY;
   for (const PlotPoint& p : plot.points) {
     x_high = std::max(x_high, p.x);
@@ -167,9 +167,9 @@ std::string scatter_svg(const ScatterPlot& plot) {
     high = std::max(high, p.high);
   }
   const double margin = plot.y_from_zero ? 0 : 0.1 * (high - low);
-  const Axis x{round_ticks(0, x_high * 1.02, 5), kFrame.left, kFrame.right};
+  const Axis x{round_ticks(0, x_high * 1.02, 5), frame.left, frame.right};
   const Axis y{round_ticks(plot.y_from_zero ? 0 : std::max(0.0, low - margin), high + margin, 5),
-               kFrame.bottom, kFrame.top};
+               frame.bottom, frame.top};
 
   std::vector<double> widths, xs, ys;
   std::vector<Box> obstacles;
@@ -183,12 +183,12 @@ std::string scatter_svg(const ScatterPlot& plot) {
     obstacles.push_back({at_x - kBarHalf, top, at_x + kBarHalf, bottom});
     points += draw_point(p, at_x, at_y, bottom, top);
   }
-  const auto boxes = place_labels(widths, kLabelHeight, xs, ys, obstacles, kFrame);
+  const auto boxes = place_labels(widths, kLabelHeight, xs, ys, obstacles, frame);
   for (size_t i = 0; i < boxes.size(); ++i)
     labels += draw_label(plot.points[i].label, boxes[i], xs[i], ys[i]);
   return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{} against {}\">{}{}{}</svg>",
-                     kWidth, kHeight, escape_html(plot.y_title), escape_html(plot.x_title),
-                     draw_axes(plot, x, y), points, labels);
+                     width, kHeight, escape_html(plot.y_title), escape_html(plot.x_title),
+                     draw_axes(plot, x, y, frame), points, labels);
 }
 
 }  // namespace nibble

@@ -20,8 +20,9 @@ struct ScatterPlot {
 
 /// An inline SVG element that scales to its column. Colours come from CSS classes of the page: plot-grid,
 /// plot-axis, plot-text, plot-point, plot-reference, plot-bar, plot-label, plot-leader. Labels are placed
-/// where they cover neither each other nor points and error bars, as far as there is room.
-std::string scatter_svg(const ScatterPlot& plot);
+/// where they cover neither each other nor points and error bars, as far as there is room. `width` in CSS
+/// pixels is where text has its own size.
+std::string scatter_svg(const ScatterPlot& plot, double width = 480);
 
 /// Text for HTML: & < > " ' become entities.
 std::string escape_html(const std::string& text);

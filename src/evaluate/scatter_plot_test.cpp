@@ -55,6 +55,13 @@ TEST(ScatterPlot, EscapesWhatItDraws) {
   EXPECT_THAT(svg, Not(HasSubstr("nan")));
 }
 
+TEST(ScatterPlot, NarrowPlotsStayInTheirWidth) {
+  const ScatterPlot plot{"x", "y", {{"first", 10, 1, 1, 1, true}, {"second", 700, 2, 2, 2, false}}, true};
+  const std::string svg = scatter_svg(plot, 300);
+  EXPECT_THAT(svg, HasSubstr("viewBox=\"0 0 300 330\""));
+  EXPECT_THAT(svg, HasSubstr("x2=\"284\""));  // the axis ends 16 before the edge
+}
+
 TEST(ScatterPlot, OnePointWithoutErrorIsDrawn) {
   const std::string svg = scatter_svg({"x", "y", {{"only", 0, 0, 0, 0, false}}, false});
   EXPECT_THAT(svg, HasSubstr("<circle"));

@@ -1,5 +1,6 @@
 """Text for comparing tokenizers: every kind of character, and strings that put them side by side."""
 import random
+import unicodedata
 
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
@@ -37,6 +38,31 @@ def beside_each_other():
     return "".join(f"a{c}b {c} '{c}1{c}\n" if i % 2 else f"{c}{c}.{c} {c}s" for i, c in enumerate(scripts))
 
 
+def emoji():
+    """Every character of the emoji blocks: alone, with variation selectors, in each skin tone, joined; flags, keycaps."""
+    base = [chr(c) for c in [*range(0x2190, 0x21FF), *range(0x2300, 0x27C0), *range(0x2B00, 0x2C00),
+                             *range(0x1F000, 0x1FB00)]]
+    tones = [chr(c) for c in range(0x1F3FB, 0x1F400)]
+    flags = [chr(c) for c in range(0x1F1E6, 0x1F200)]
+    rnd = random.Random(12)
+    families = ["\u200d".join(rnd.choice(base) + rnd.choice(["", "\ufe0f", *tones]) for _ in range(rnd.randint(2, 5)))
+                for _ in range(2000)]
+    parts = [e + tail for e in base for tail in ("", "\ufe0f", "\ufe0e", *tones)] + [a + b for a in flags for b in flags]
+    parts += [c + "\ufe0f\u20e3" for c in "#*0123456789"] + families
+    parts.append("\U0001f3f4" + "".join(chr(0xE0000 + ord(c)) for c in "gbeng") + "\U000e007f")  # a flag by tags
+    return "".join(p + rnd.choice(["", "", " ", "a", "\n"]) for p in parts)
+
+
+def every_script(seed=13):
+    """Made-up words of the letters, marks and digits of each stretch of 64 code points."""
+    rnd = random.Random(seed)
+    words = []
+    for first in range(0, 0x20000, 64):
+        letters = [chr(c) for c in range(first, first + 64) if unicodedata.category(chr(c))[0] in "LMN"]
+        words += ["".join(rnd.choices(letters, k=rnd.randint(1, 9))) for _ in range(6 if letters else 0)]
+    return "".join(word + rnd.choice([" ", " ", ", ", ".\n", "'s ", "-", "12 "]) for word in words)
+
+
 def mixed(seed=7, count=40000, extra=()):
     rnd = random.Random(seed)
     pool = POOL + list(extra)
@@ -64,7 +90,7 @@ def runs():
 
 
 def samples(extra=()):
-    return "".join([LANGUAGES, CODE, "".join(EMOJI), mixed(extra=extra), whitespace(), beside_each_other(),
+    return "".join([LANGUAGES, CODE, emoji(), every_script(), mixed(extra=extra), whitespace(), beside_each_other(),
                     random_characters(), random_bytes(), runs()])
 
 
