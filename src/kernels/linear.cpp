@@ -78,11 +78,14 @@ std::string_view Linear::kernel_name(Isa isa) const {
   return kernels_[size_t(isa)]->name;
 }
 
-/// Whole tiles, and a few pieces per thread, which even out their speeds.
-size_t Linear::panels_per_task(const KernelEntry& kernel, int threads) const {
-  constexpr size_t kPiecesPerThread = 4;
-  const size_t tile = std::max<size_t>(1, kernel.tile_rows / kPanelRows);
-  return std::max<size_t>(1, panel_count(rows_) / (size_t(threads) * kPiecesPerThread * tile)) * tile;
+/// Whole tiles, and a few pieces per thread, which even out their speeds; for one token of a small matrix
+/// fewer, since a piece of less than some microseconds costs more to begin than it evens out.
+size_t Linear::panels_per_task(const Activations& x, int threads) const {
+  constexpr size_t kPiecesPerThread = 4, kLeastProducts = 128 * 1024;
+  const size_t most = std::max(size_t(threads), rows_ * cols_ * x.tokens() / kLeastProducts);
+  const size_t pieces = std::min(size_t(threads) * kPiecesPerThread, most);
+  const size_t tile = std::max<size_t>(1, kernel_for(x).tile_rows / kPanelRows);
+  return std::max<size_t>(1, panel_count(rows_) / (pieces * tile)) * tile;
 }
 
 const KernelEntry& Linear::kernel_for(const Activations& x) const {
@@ -128,7 +131,7 @@ void Linear::multiply_all(std::span<const Product> products, Activations& x, Thr
   work.reserve(products.size());
   size_t tasks = 0;
   for (const Product& product : products) {
-    const size_t grain = product.weights->panels_per_task(product.weights->kernel_for(x), pool.size());
+    const size_t grain = product.weights->panels_per_task(x, pool.size());
     work.push_back({product.weights->arguments(product, x, pool), tasks, grain});
     tasks += (panel_count(product.weights->rows_) + grain - 1) / grain;
   }
@@ -146,7 +149,7 @@ void Linear::multiply_all(std::span<const Product> products, Activations& x, Thr
 void Linear::multiply_then(std::span<const Product> products, Activations& x, ThreadPool& pool,
                            FunctionRef<void(size_t, size_t)> finish) {
   const Linear& first = *products[0].weights;
-  const size_t grain = first.panels_per_task(first.kernel_for(x), pool.size());
+  const size_t grain = first.panels_per_task(x, pool.size());
   std::vector<MatmulArgs> args;
   args.reserve(products.size());
   for (const Product& product : products) args.push_back(product.weights->arguments(product, x, pool));

@@ -120,7 +120,7 @@ class Linear {
   MatmulArgs arguments(const Product& product, Activations& x, ThreadPool& pool) const;
   const KernelEntry& kernel_for(const Activations& x) const;
   void run(const KernelEntry& kernel, const MatmulArgs& args, size_t begin_panel, size_t end_panel) const;
-  size_t panels_per_task(const KernelEntry& kernel, int threads) const;
+  size_t panels_per_task(const Activations& x, int threads) const;
 
   size_t rows_ = 0, cols_ = 0;
   std::array<const KernelEntry*, kIsaCount> kernels_{};  // by the widest Isa allowed; last: packed for
