@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -73,6 +74,17 @@ void MappedFile::will_need(std::span<const std::byte> part) const {
   if (!pages.empty()) ::madvise(pages.data(), pages.size(), MADV_WILLNEED);
 }
 
+void MappedFile::advise_huge_pages(std::span<const std::byte> part) const {
+  const auto pages = whole_pages(part, false);
+  if (!pages.empty()) ::madvise(pages.data(), pages.size(), MADV_HUGEPAGE);
+}
+
+void MappedFile::populate(std::span<const std::byte> part) const {
+  constexpr int kPopulateRead = 22;  // MADV_POPULATE_READ of Linux 5.14; older headers lack the name
+  const auto pages = whole_pages(part, false);
+  if (!pages.empty()) ::madvise(pages.data(), pages.size(), kPopulateRead);
+}
+
 void MappedFile::release(std::span<const std::byte> part) const {
   const auto pages = whole_pages(part, true);
   if (!pages.empty()) ::madvise(pages.data(), pages.size(), MADV_DONTNEED);
@@ -89,7 +101,8 @@ OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
     fail("cannot write {}: it is not a regular file; name another", path_.string());
   }
   temporary_ = path_;
-  temporary_ += fmt::format(".{}.partial", ::getpid());
+  static std::atomic<unsigned> count{0};  // threads may write to the same target
+  temporary_ += fmt::format(".{}-{}.partial", ::getpid(), count++);
   const fs::path directory = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
   fd_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
   if (fd_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {

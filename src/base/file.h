@@ -24,6 +24,10 @@ class MappedFile {
 
   /// Tells the kernel that a part will be read soon, front to back.
   void will_need(std::span<const std::byte> part) const;
+  /// Asks for huge pages where the file system's cache has them.
+  void advise_huge_pages(std::span<const std::byte> part) const;
+  /// Reads a part and maps its pages now, where the kernel can; else they come when they are touched.
+  void populate(std::span<const std::byte> part) const;
   /// Gives the pages of a part back: they stay in the page cache, but leave the resident size.
   void release(std::span<const std::byte> part) const;
 

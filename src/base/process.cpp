@@ -10,8 +10,11 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <fstream>
+#include <sstream>
 #include <string>
 
 #include "base/error.h"
@@ -85,6 +88,21 @@ std::string run_in_child(FunctionRef<std::string()> work) {
   }
   if (status != 0) fail("the process that measures ended with status {}", status);
   return result;
+}
+
+double process_age() {
+  // proc_pid_stat(5): the 22nd field is the start in clock ticks after boot; the second one, the program's
+  // name in parentheses, may have blanks.
+  std::ifstream file("/proc/self/stat");
+  std::string line;
+  std::getline(file, line);
+  std::istringstream fields(line.substr(line.rfind(')') + 1));
+  std::string field;
+  for (int i = 3; i <= 22; ++i) fields >> field;
+  timespec now{};
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  const double start = std::strtod(field.c_str(), nullptr) / double(sysconf(_SC_CLK_TCK));
+  return double(now.tv_sec) + double(now.tv_nsec) * 1e-9 - start;
 }
 
 }  // namespace nibble

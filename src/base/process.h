@@ -16,6 +16,9 @@ struct ProcessUsage {
 
 ProcessUsage process_usage();
 
+/// Seconds since this process was started, to a hundredth.
+double process_age();
+
 /// What work() returns in a copy of this process: its memory and its threads end with it. To be called
 /// while this process has one thread, since only that one is copied. Throws Error when there can be no
 /// process, or it fails: the message of an exception in it goes to stderr.

@@ -95,12 +95,15 @@ void run_bench(BenchFlags& options) {
   Progress::set_quiet(options.common.quiet);
   const auto checkpoint = Checkpoint::open(options.model);
   check_lengths(options, checkpoint->config().context_length);
+  const double before_roofs = process_age();
   // First, while this process has one thread.
   const std::vector<Roofs> steps = measure_roof_steps(options.common.threads, options.common.affinity);
   const auto start = std::chrono::steady_clock::now();
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto model = Model::load(checkpoint, pool);
-  const double load_s = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  // From the start of the process to ready, without the roofs.
+  const double load_s =
+      before_roofs + std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const WeightTraffic traffic = weight_traffic(*model);
   options.bench.settings = [&](uint32_t tokens, uint32_t logits) {
     return candidate_settings(steps, *model, tokens, logits);

@@ -109,6 +109,7 @@ void print_memory(const InspectReport& report) {
   row("weights", report.memory.weights);
   row(fmt::format("KV cache, {}", kv_type_name(report.kv_type)), report.memory.kv_cache);
   row("scratch", report.memory.scratch);
+  row("program", report.memory.program);
   row("together", report.memory.total());
 }
 

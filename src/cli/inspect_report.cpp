@@ -186,6 +186,7 @@ ordered_json inspect_json(const InspectReport& report, const Checkpoint& checkpo
         {"weights", report.memory.weights},
         {"kv_cache", report.memory.kv_cache},
         {"scratch", report.memory.scratch},
+        {"program", report.memory.program},
         {"total", report.memory.total()}}},
       {"machine",
        {{"cpu", cpu_info().model},

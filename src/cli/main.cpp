@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   nibble::add_eval(app);
   nibble::add_compare(app);
   nibble::add_bench(app);
+  nibble::add_pack(app);
   nibble::add_synth(app);
 
   try {

@@ -89,6 +89,11 @@ void Checkpoint::release(const TensorView& tensor) const {
   for (const auto& file : safetensors_) release_from(*file->mapping());
 }
 
+void Checkpoint::release_all() const {
+  if (gguf_ && gguf_->mapping()) gguf_->mapping()->release(gguf_->mapping()->bytes());
+  for (const auto& file : safetensors_) file->mapping()->release(file->mapping()->bytes());
+}
+
 CheckpointReader::CheckpointReader(const std::filesystem::path& path, NameInFile name_in_file)
     : checkpoint_(new Checkpoint()), name_in_file_(name_in_file) {
   checkpoint_->path_ = path;

@@ -35,6 +35,8 @@ class Checkpoint {
   const GgufFile* gguf() const { return gguf_.get(); }
   /// Gives the pages of a tensor back once it is packed or written.
   void release(const TensorView& tensor) const;
+  /// Gives back all pages of the files: reading a little maps much around it. What is read again comes back.
+  void release_all() const;
 
  private:
   friend class CheckpointReader;

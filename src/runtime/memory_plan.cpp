@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "runtime/forward.h"
-#include "runtime/packed_weights.h"
+#include "runtime/packed_layout.h"
 
 namespace nibble {
 
@@ -29,6 +29,15 @@ uint64_t scratch_bytes(const ModelConfig& c, uint64_t tokens) {
   return tokens * (floats * sizeof(float) + widest * kQuantizedBytes) + uint64_t(c.vocab) * sizeof(float);
 }
 
+/// Measured: the pages of the program and its libraries that a run touches, and what a tokenizer of 49,152
+/// tokens and its merges takes. Models without a tokenizer have none of the second.
+uint64_t program_bytes(const Checkpoint& checkpoint) {
+  constexpr uint64_t kProgram = 11 << 20, kBytesPerToken = 230;
+  const bool tokenizer =
+      !checkpoint.gguf() || checkpoint.gguf()->metadata().contains("tokenizer.ggml.tokens");
+  return kProgram + (tokenizer ? uint64_t(checkpoint.config().vocab) * kBytesPerToken : 0);
+}
+
 }  // namespace
 
 MemoryPlan plan_memory(const Checkpoint& checkpoint, uint32_t context, KvType kv_type) {
@@ -37,6 +46,7 @@ MemoryPlan plan_memory(const Checkpoint& checkpoint, uint32_t context, KvType kv
   plan.weights = weight_bytes(checkpoint);
   plan.kv_cache = KvCache::bytes_for(config, 1, context, kv_type);
   plan.scratch = scratch_bytes(config, std::min<uint64_t>(context, Forward::kMaxSlice));
+  plan.program = program_bytes(checkpoint);
   return plan;
 }
 

@@ -15,7 +15,7 @@ class ModelLoader {
 
   void load() {
     const ModelConfig& config = checkpoint_.config();
-    model_.packed_ = PackedWeights(checkpoint_, pool_);
+    model_.packed_ = PackedWeights::load(checkpoint_, pool_);
     model_.embedding_ = &checkpoint_.get("token_embd.weight");
     model_.layers_.reserve(config.n_layers);
     for (uint32_t i = 0; i < config.n_layers; ++i)
@@ -23,6 +23,7 @@ class ModelLoader {
     model_.output_norm_ = vector("output_norm.weight");
     model_.output_ = matrix(config.tied_embeddings ? "token_embd.weight" : "output.weight");
     model_.weight_bytes_ += model_.packed_.bytes();
+    checkpoint_.release_all();
   }
 
  private:

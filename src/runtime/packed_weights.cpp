@@ -1,10 +1,12 @@
 #include "runtime/packed_weights.h"
 
 #include <algorithm>
+#include <cstring>
 #include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -75,27 +77,33 @@ AlignedBuffer allocate(const Checkpoint& checkpoint, uint64_t bytes) {
 
 }  // namespace
 
-PackedLayout::PackedLayout(const Checkpoint& checkpoint) {
-  for (const TensorView& tensor : checkpoint.tensors()) {
-    // An embedding that is not the output matrix too is only looked up, row by row.
-    if (tensor.shape.size() < 2) continue;
-    if (tensor.name == "token_embd.weight" && !checkpoint.config().tied_embeddings) continue;
-    PackedMatrix matrix{&tensor, &select_kernel(tensor.dtype, selected_isa())};
-    if (const Packing& packing = matrix.kernel->packing; packing.pack != nullptr) {
-      matrix.offset = (bytes + kAlign - 1) / kAlign * kAlign;
-      matrix.bytes = packing.bytes(tensor.rows(), tensor.cols());
-      bytes = matrix.offset + matrix.bytes;
-    } else {
-      mapped += tensor.data.size();
-    }
-    matrices.push_back(matrix);
-  }
+PackedWeights PackedWeights::load(const Checkpoint& checkpoint, ThreadPool& pool) {
+  PackedWeights weights;
+  weights.layout_ = PackedLayout(checkpoint);
+  weights.file_ = open_packed_file(checkpoint, weights.layout_, pool);
+  if (!weights.file_.mapping) return pack(checkpoint, pool);
+  weights.packed_ = weights.file_.weights;
+  return weights;
 }
 
-PackedWeights::PackedWeights(const Checkpoint& checkpoint, ThreadPool& pool)
-    : layout_(checkpoint), memory_(allocate(checkpoint, layout_.bytes)) {
+PackedWeights PackedWeights::pack(const Checkpoint& checkpoint, ThreadPool& pool) {
+  PackedWeights weights;
+  weights.layout_ = PackedLayout(checkpoint);
+  weights.memory_ = allocate(checkpoint, weights.layout_.bytes);
+  weights.packed_ = {weights.memory_.data(), weights.memory_.size()};
+  weights.pack_pieces(checkpoint, pool);
+  return weights;
+}
+
+void PackedWeights::pack_pieces(const Checkpoint& checkpoint, ThreadPool& pool) {
   Progress progress("Loading " + checkpoint.path().filename().string(), packed_source_bytes(layout_),
                     "bytes");
+  uint64_t end_of_last = 0;
+  for (const PackedMatrix& matrix : layout_.matrices) {
+    if (matrix.bytes == 0) continue;
+    std::memset(memory_.data() + end_of_last, 0, matrix.offset - end_of_last);  // what a file shall hold
+    end_of_last = matrix.offset + matrix.bytes;
+  }
   const std::vector<Piece> pieces = cut(layout_, pool.size());
   pool.parallel_for(pieces.size(), 1, [&](size_t begin, size_t end) {
     for (const Piece& piece : std::span(pieces).subspan(begin, end - begin)) {
@@ -106,10 +114,6 @@ PackedWeights::PackedWeights(const Checkpoint& checkpoint, ThreadPool& pool)
       progress.add(done.data.size());
     }
   });
-  // Pages that two pieces shared are still there.
-  for (const PackedMatrix& matrix : layout_.matrices) {
-    if (matrix.bytes > 0) checkpoint.release(*matrix.tensor);
-  }
 }
 
 Linear PackedWeights::matrix(const TensorView& tensor) const {
@@ -117,7 +121,7 @@ Linear PackedWeights::matrix(const TensorView& tensor) const {
   const auto at = std::find_if(matrices.begin(), matrices.end(),
                                [&](const PackedMatrix& matrix) { return matrix.tensor == &tensor; });
   if (at == matrices.end()) throw std::logic_error("no packed matrix of tensor " + tensor.name);
-  return Linear::over(tensor, *at->kernel, at->bytes > 0 ? memory_.data() + at->offset : nullptr);
+  return Linear::over(tensor, *at->kernel, at->bytes > 0 ? packed_.data() + at->offset : nullptr);
 }
 
 }  // namespace nibble
