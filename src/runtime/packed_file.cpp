@@ -131,6 +131,7 @@ PackedFile open_packed_file(const Checkpoint& checkpoint, const PackedLayout& la
   std::string why;
   try {
     const Header header = make_header(checkpoint, layout);
+    checkpoint.release_all();  // reading the samples mapped much around them
     file.mapping = std::make_unique<MappedFile>(path);
     why = mismatch(file.mapping->bytes(), header, layout.bytes);
     if (why.empty()) file.weights = file.mapping->bytes().subspan(header.weights_at());
