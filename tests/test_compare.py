@@ -118,7 +118,7 @@ def test_mistakes_show_before_the_work(nibble, models, questions, tmp_path):
     status, message = failure(models[0], "--arc", tmp_path / "none.jsonl")
     assert status == 1 and "none.jsonl" in message
     status, message = failure(models[0], "--arc", questions, "--prompt", 4096)
-    assert status == 1 and "128" in message and "--prompt" in message
+    assert status == 2 and "128" in message and "--prompt" in message
     (tmp_path / "file").write_text("")
     status, message = failure(models[0], "--arc", questions, "--report", tmp_path / "file")
     assert status == 1 and "--report" in message
@@ -185,7 +185,7 @@ def test_bench_at_a_depth(nibble, models):
     assert "decode 8, batch 1, after 100" in nibble("bench", models[0], "--depth", 100, *BENCH).stdout
     assert "decode 8" in nibble("bench", models[0], "--depth", 100, "--kv-type", "f32", *BENCH).stdout
     result = nibble("bench", models[0], "--depth", 121, *BENCH, check=False)
-    assert result.returncode == 1 and "--depth" in result.stderr
+    assert result.returncode == 2 and "--depth" in result.stderr
 
 
 def test_lengths_nobody_asked_for_fit_the_context(nibble, models, questions):
@@ -199,5 +199,5 @@ def test_bench_for_people(nibble, models):
     text = nibble("bench", models[0], *BENCH).stdout
     assert "prefill 32" in text and "of the roof" in text
     result = nibble("bench", models[0], "--prompt", 200, check=False)
-    assert result.returncode == 1 and "--prompt 200" in result.stderr
+    assert result.returncode == 2 and "--prompt" in result.stderr and "128" in result.stderr
     assert nibble("bench", models[0], "--batch", "0", check=False).returncode == 2

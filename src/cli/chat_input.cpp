@@ -8,8 +8,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <clocale>
 #include <cstdlib>
+#include <cwchar>
 #include <filesystem>
 #include <iostream>
 #include <utility>
@@ -84,6 +86,7 @@ class EditedInput : public ChatInput {
     el_set(edit_, EL_PROMPT_ESC, &EditedInput::prompt, kEscape);
     el_set(edit_, EL_EDITOR, "emacs");
     el_set(edit_, EL_SIGNAL, 1);
+    el_set(edit_, EL_GETCFN, &EditedInput::read_character);
     el_set(edit_, EL_HIST, history, history_);
     el_set(edit_, EL_ADDFN, "complete", "Complete a command", &EditedInput::complete);
     el_set(edit_, EL_BIND, "\t", "complete", nullptr);
@@ -130,6 +133,27 @@ class EditedInput : public ChatInput {
     void* object = nullptr;
     el_get(edit, EL_CLIENTDATA, &object);
     return *static_cast<EditedInput*>(object);
+  }
+
+  /// libedit's own would wait for a key when Ctrl-C comes just before it reads: 1 and a character, 0 at the
+  /// end of the input, -1 after Ctrl-C or an error.
+  static int read_character(EditLine*, wchar_t* character) {
+    constexpr int kLookMilliseconds = 50;
+    std::mbstate_t state{};
+    while (true) {
+      if (interrupts() > 0) return -1;
+      pollfd waiting{STDIN_FILENO, POLLIN, 0};
+      const int ready = poll(&waiting, 1, kLookMilliseconds);
+      if (ready < 0 && errno != EINTR) return -1;
+      if (ready <= 0) continue;
+      char byte = 0;
+      const ssize_t count = ::read(STDIN_FILENO, &byte, 1);
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return int(count);
+      const size_t length = std::mbrtowc(character, &byte, 1, &state);
+      if (length == size_t(-1)) state = {};  // no character: the next byte begins one
+      if (length <= 1) return 1;
+    }
   }
 
   static char* prompt(EditLine* edit) {
