@@ -1,6 +1,7 @@
 #include <immintrin.h>
 
 #include "kernels/isa_roof_probe.h"
+#include "kernels/simd/probe_loop.h"
 
 namespace nibble::avx512 {
 
@@ -19,33 +20,21 @@ uint64_t probe_read(const void* data, size_t bytes) {
 }
 
 uint64_t probe_multiply(uint64_t rounds) {
-  __m512i sums[16] = {};
-  __m512i a = _mm512_set1_epi8(3), b = _mm512_set1_epi8(5);
   const __m512i ones = _mm512_set1_epi16(1);
-  for (uint64_t round = 0; round < rounds; ++round) {
-    for (auto& sum : sums) {
-      // The compiler must not find out that the factors never change.
-      __asm__ volatile("" : "+v"(a), "+v"(b));
-      sum = _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), ones));
-    }
-  }
-  __m512i total = sums[0];
-  for (int i = 1; i < 16; ++i) total = _mm512_add_epi32(total, sums[i]);
+  const __m512i total = simd::probe_loop<16, __m512i>(
+      rounds, _mm512_set1_epi8(3), _mm512_set1_epi8(5),
+      [&](__m512i sum, __m512i a, __m512i b) {
+        return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_maddubs_epi16(a, b), ones));
+      },
+      [](__m512i a, __m512i b) { return _mm512_add_epi32(a, b); });
   return uint64_t(uint32_t(_mm512_reduce_add_epi32(total)));
 }
 
 float probe_multiply_float(uint64_t rounds) {
-  __m512 sums[16] = {};
-  __m512 a = _mm512_set1_ps(1), b = _mm512_set1_ps(1);
-  for (uint64_t round = 0; round < rounds; ++round) {
-    for (auto& sum : sums) {
-      __asm__ volatile("" : "+v"(a), "+v"(b));
-      sum = _mm512_fmadd_ps(a, b, sum);
-    }
-  }
-  __m512 total = sums[0];
-  for (int i = 1; i < 16; ++i) total = _mm512_add_ps(total, sums[i]);
-  return _mm512_reduce_add_ps(total);
+  return _mm512_reduce_add_ps(simd::probe_loop<16, __m512>(
+      rounds, _mm512_set1_ps(1), _mm512_set1_ps(1),
+      [](__m512 sum, __m512 a, __m512 b) { return _mm512_fmadd_ps(a, b, sum); },
+      [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); }));
 }
 
 }  // namespace nibble::avx512
