@@ -21,12 +21,13 @@ struct AttentionVectors256 : Base {
   static NIBBLE_INLINE Int shift_right32(Int v) {
     return _mm256_srli_epi32(v, N);
   }
+  static NIBBLE_INLINE Int absolute8(Int x) { return _mm256_abs_epi8(x); }
+  static NIBBLE_INLINE Int with_sign8(Int y, Int x) { return _mm256_sign_epi8(y, x); }
   static NIBBLE_INLINE Int to_int(Float v) { return _mm256_cvtps_epi32(v); }
   static NIBBLE_INLINE void store_bytes(uint8_t* p, Int v) {
     const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
     _mm_storel_epi64(reinterpret_cast<__m128i*>(p), _mm_packus_epi16(words, words));
   }
-  static NIBBLE_INLINE Float add(Float a, Float b) { return _mm256_add_ps(a, b); }
   static NIBBLE_INLINE Float min(Float a, Float b) { return _mm256_min_ps(a, b); }
   static NIBBLE_INLINE Float max(Float a, Float b) { return _mm256_max_ps(a, b); }
   static NIBBLE_INLINE Float zero_with(Float w, Float x) {

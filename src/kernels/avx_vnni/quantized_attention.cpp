@@ -5,20 +5,9 @@
 
 NIBBLE_DECLARE_QUANTIZED_ATTENTION(NIBBLE_AVX_VNNI)
 
-namespace nibble {
+namespace nibble::NIBBLE_AVX_VNNI {
 
-namespace {
+const QuantizedAttentionOps quantized_attention =
+    simd::kQuantizedAttention<AttentionVectors256<AvxVnniVectors>>;
 
-struct Vectors : AttentionVectors256<AvxVnniVectors> {
-  static constexpr int kKeyBias = 128;
-  static NIBBLE_INLINE Int dot_small(Int sum, Int a, Int b) { return dot(sum, a, b); }
-  static NIBBLE_INLINE Int dot_signed(Int sum, Int key, Int query) { return dot(sum, key, query); }
-};
-
-}  // namespace
-
-namespace NIBBLE_AVX_VNNI {
-const QuantizedAttentionOps quantized_attention = simd::kQuantizedAttention<Vectors>;
-}
-
-}  // namespace nibble
+}  // namespace nibble::NIBBLE_AVX_VNNI

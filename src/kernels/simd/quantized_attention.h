@@ -1,16 +1,16 @@
 #pragma once
 
 #include "kernels/quantized_attention.h"
+#include "kernels/simd/tiles.h"
 #include "kernels/simd/unroll.h"
 
 /// The functions of kernels/quantized_attention.h, for any vector type V: that of the instruction set's
 /// matrix kernels (avx2/vectors.h, avx512/vectors.h) and
 ///
 ///   kIntegerSums                  sums of a tile, which leave registers for the operands
-///   dot_signed(sum, key, query)   adds four products of (key - 128 + kKeyBias) and query to each lane
-///   dot_small(sum, a, b)          the same of unsigned a and signed b, |a * b| < 2^14
+///   absolute8, with_sign8         |x| and y with the sign of x of each byte, where V has no dot products
 ///   shift_left32, shift_right32, to_int (to nearest even), store_bytes (the low byte of each lane)
-///   add, min, max                 min and max: the second operand where either is NaN
+///   min, max                      the second operand where either is NaN
 ///   zero_with(w, x)               x, and 0 in the lanes where w is 0
 ///   sum, largest                  of all lanes
 namespace nibble::simd {
@@ -22,16 +22,37 @@ class QuantizedAttention {
   static constexpr size_t kLanes = V::kRows, kBytes = V::kBytes;
   static constexpr size_t kPerPanel = kKeyPanel / kLanes;
   static constexpr size_t kLineBytes = 4 * 16, kKeyLineBytes = 4 * kKvPositions;
-  static constexpr size_t kMaxRows = 4;
+  static constexpr int kMaxRows = 4;
+
+  /// Keys are bytes of code + 128. With dot products they are multiplied as they are, and 128 times the
+  /// queries' sum is taken off; without, the codes are multiplied.
+  static constexpr int kKeyBias = V::kDotProduct ? 128 : 0;
+
+  /// Adds four products of unsigned a and signed b, |a * b| < 2^14, to each lane.
+  static NIBBLE_INLINE Int dot_small(Int sum, Int a, Int b) {
+    if constexpr (V::kDotProduct) return V::dot(sum, a, b);
+    return V::add32(sum, V::madd(V::maddubs(a, b), V::set16(1)));
+  }
+
+  /// Adds four products of key - 128 + kKeyBias and query to each lane.
+  static NIBBLE_INLINE Int dot_key(Int sum, Int key, Int query) {
+    if constexpr (V::kDotProduct) {
+      return V::dot(sum, key, query);
+    } else {
+      // VPMADDUBSW wants one unsigned operand: the key's sign goes to the query.
+      const Int code = V::bit_xor(key, V::set8(-128));
+      return dot_small(sum, V::absolute8(code), V::with_sign8(query, code));
+    }
+  }
 
   struct Int8Keys {
     static constexpr size_t kLines = kKvGroup / 4, kGroupBytes = kInt8KeyBytes;
-    static constexpr int kBias = V::kKeyBias;
+    static constexpr int kBias = kKeyBias;
     /// The products of a line of keys with the queries that belong to it.
     template <size_t Rows>
     static NIBBLE_INLINE void dot(Int* sums, Int line, const int8_t* queries, size_t stride, size_t l) {
       for (size_t r = 0; r < Rows; ++r) {
-        sums[r] = V::dot_signed(sums[r], line, V::broadcast32(queries + r * stride + 4 * l));
+        sums[r] = dot_key(sums[r], line, V::broadcast32(queries + r * stride + 4 * l));
       }
     }
     /// Adds a group's sum to the score; `scales` are those of the lanes' positions.
@@ -48,8 +69,8 @@ class QuantizedAttention {
       const Int low = low_nibbles(line), high = high_nibbles(line);
       for (size_t r = 0; r < Rows; ++r) {
         const int8_t* query = queries + r * stride + 8 * l;
-        sums[r] = V::dot_small(sums[r], low, V::broadcast32(query));
-        sums[r] = V::dot_small(sums[r], high, V::broadcast32(query + 4));
+        sums[r] = dot_small(sums[r], low, V::broadcast32(query));
+        sums[r] = dot_small(sums[r], high, V::broadcast32(query + 4));
       }
     }
     static NIBBLE_INLINE Float finish(const uint8_t* scales, Int sum, float scale, int32_t query_sum,
@@ -118,22 +139,12 @@ class QuantizedAttention {
     for (; v < end; ++v) score_tile<Rows, 1, Keys>(q, row, keys, v, scores, stride);
   }
 
-  /// How many of the rows left the next tile takes: as even a share as tiles of at most kMaxRows allow.
-  static size_t next_rows(size_t left) {
-    const size_t tiles = (left + kMaxRows - 1) / kMaxRows;
-    return (left + tiles - 1) / tiles;
-  }
-
   template <class Keys>
   static void score(const QueryCodes& q, size_t rows, const uint8_t* keys, size_t first, size_t last,
                     float* scores, size_t stride) {
-    constexpr decltype(&score_rows<1, Keys>) kTiles[] = {score_rows<1, Keys>, score_rows<2, Keys>,
-                                                         score_rows<3, Keys>, score_rows<4, Keys>};
-    for (size_t r = 0; r < rows;) {
-      const size_t tile = next_rows(rows - r);
-      kTiles[tile - 1](q, r, keys, first, last, scores, stride);
-      r += tile;
-    }
+    for_each_tile<kMaxRows>(0, rows, [&]<int Rows>(size_t row) {
+      score_rows<Rows, Keys>(q, row, keys, first, last, scores, stride);
+    });
   }
 
   /// An integer sum over weights of two planes as the output's elements.
@@ -162,8 +173,8 @@ class QuantizedAttention {
       for (size_t j = 0; j < Vectors; ++j) {
         const Int value = V::load(values + (quad * dim + begin + j * kLanes) * 4);
         for (size_t r = 0; r < Rows; ++r) {
-          low[j][r] = V::dot_small(low[j][r], low_weight[r], value);
-          high[j][r] = V::dot_small(high[j][r], high_weight[r], value);
+          low[j][r] = dot_small(low[j][r], low_weight[r], value);
+          high[j][r] = dot_small(high[j][r], high_weight[r], value);
         }
       }
     }
@@ -223,8 +234,8 @@ class QuantizedAttention {
         const Int low_weight = V::broadcast32(planes + r * plane_stride + 4 * quad);
         const Int high_weight = V::broadcast32(planes + r * plane_stride + kKvPositions + 4 * quad);
         for (size_t half = 0; half < 2; ++half) {
-          low[half][r] = V::dot_small(low[half][r], codes[half], low_weight);
-          high[half][r] = V::dot_small(high[half][r], codes[half], high_weight);
+          low[half][r] = dot_small(low[half][r], codes[half], low_weight);
+          high[half][r] = dot_small(high[half][r], codes[half], high_weight);
         }
       }
     }
@@ -293,22 +304,16 @@ class QuantizedAttention {
 
   static void add_int8(const ValueWeights& weights, size_t rows, const int8_t* values, size_t first,
                        size_t last, size_t dim, const float* rescale, float* out) {
-    constexpr decltype(&int8_rows<1>) kTiles[] = {int8_rows<1>, int8_rows<2>, int8_rows<3>, int8_rows<4>};
-    for (size_t r = 0; r < rows;) {
-      const size_t tile = next_rows(rows - r);
-      kTiles[tile - 1](weights, r, values, first, last, dim, rescale, out);
-      r += tile;
-    }
+    for_each_tile<kMaxRows>(0, rows, [&]<int Rows>(size_t row) {
+      int8_rows<Rows>(weights, row, values, first, last, dim, rescale, out);
+    });
   }
 
   static void add_int4(const ValueWeights& weights, size_t rows, const uint8_t* values, size_t first,
                        size_t last, size_t dim, const float* rescale, float* out) {
-    constexpr decltype(&int4_rows<1>) kTiles[] = {int4_rows<1>, int4_rows<2>, int4_rows<3>, int4_rows<4>};
-    for (size_t r = 0; r < rows;) {
-      const size_t tile = next_rows(rows - r);
-      kTiles[tile - 1](weights, r, values, first, last, dim, rescale, out);
-      r += tile;
-    }
+    for_each_tile<kMaxRows>(0, rows, [&]<int Rows>(size_t row) {
+      int4_rows<Rows>(weights, row, values, first, last, dim, rescale, out);
+    });
   }
 };
 
