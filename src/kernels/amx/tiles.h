@@ -1,7 +1,6 @@
 #pragma once
 
 #include <stddef.h>
-#include <stdint.h>
 
 /// AMX's tile instructions. Not the compiler's intrinsics: those of g++ 12 don't say that they read memory,
 /// so that stores to what a tile loads may come after it. The tests include an emulation in this file's
@@ -9,19 +8,9 @@
 #ifndef NIBBLE_AMX
 #define NIBBLE_AMX amx
 
+#include "kernels/amx/tile_config.h"
+
 namespace nibble::amx {
-
-inline constexpr int kTiles = 8, kTileRows = 16, kTileRowBytes = 64;
-
-/// What LDTILECFG loads: the shape of each tile.
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
-static_assert(sizeof(TileConfig) == 64);
 
 inline void load_config(const TileConfig& config) {
   __asm__ volatile("ldtilecfg %0" ::"m"(config));

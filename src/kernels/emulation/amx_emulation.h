@@ -11,17 +11,9 @@
 
 #define NIBBLE_AMX emulated_amx
 
+#include "kernels/amx/tile_config.h"
+
 namespace nibble::emulated_amx {
-
-inline constexpr int kTiles = 8, kTileRows = 16, kTileRowBytes = 64;
-
-struct alignas(64) TileConfig {
-  uint8_t palette = 1;
-  uint8_t start_row = 0;
-  uint8_t reserved[14] = {};
-  uint16_t row_bytes[16] = {};
-  uint8_t rows[16] = {};
-};
 
 struct Tile {
   int rows = 0, row_bytes = 0;
