@@ -13,7 +13,7 @@ inline void add_kv_type_option(CLI::App& command, KvType& type) {
       .add_option_function<std::string>(
           "--kv-type", [&type](const std::string& name) { type = *kv_type_from_name(name); },
           "Type of the KV cache; default: " + std::string(kv_type_name(type)))
-      ->check(CLI::IsMember({"f32", "f16", "q8_0", "q4_0", "int8", "int4"}))
+      ->check(CLI::IsMember(kv_type_names()))
       ->type_name("TYPE");
 }
 

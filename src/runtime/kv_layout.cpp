@@ -50,6 +50,12 @@ std::string_view kv_type_name(KvType type) {
   return "";
 }
 
+std::vector<std::string> kv_type_names() {
+  std::vector<std::string> names;
+  for (const Name& name : kNames) names.emplace_back(name.name);
+  return names;
+}
+
 std::optional<KvType> kv_type_from_name(std::string_view text) {
   for (const Name& name : kNames) {
     if (name.name == text) return name.type;

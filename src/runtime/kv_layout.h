@@ -3,7 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "kernels/quantized_attention.h"
 #include "kernels/vector_ops.h"
@@ -18,7 +20,9 @@ enum class KvType { f32, f16, int8, int4 };
 
 /// f32, f16, q8_0 and q4_0, as other programs spell what is nearest.
 std::string_view kv_type_name(KvType type);
-/// From these names, and int8 and int4; nothing for others.
+/// These names, and int8 and int4.
+std::vector<std::string> kv_type_names();
+/// From one of kv_type_names(); nothing for others.
 std::optional<KvType> kv_type_from_name(std::string_view name);
 
 /// Positions of a block, the unit in which the cache gives memory and attention reads: few enough that a
