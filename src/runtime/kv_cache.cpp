@@ -98,7 +98,7 @@ void KvCache::make_room(uint32_t index, uint32_t length) {
 void KvCache::append(uint32_t layer, uint32_t sequence, uint32_t position, const float* key,
                      const float* value) {
   const uint32_t block = sequences_[sequence].blocks[position / kKvBlock];
-  std::vector<float> rotated;  // [kv_heads, head_dim]
+  thread_local std::vector<float> rotated;  // [kv_heads, head_dim]
   if (layout_.quantized()) {
     rotated.resize(size_t(kv_heads_) * layout_.head_dim);
     layout_.rotate(key, 1.0f, rotated.data(), kv_heads_);
