@@ -10,7 +10,6 @@
 #include "base/cpu.h"
 #include "base/process.h"
 #include "kernels/aligned_buffer.h"
-#include "kernels/registry.h"
 #include "kernels/roof_probe.h"
 
 namespace nibble {
@@ -92,13 +91,6 @@ std::vector<int> thread_counts(int most) {
   return counts;
 }
 
-bool multiplies_floats(const Linear& w) {
-  for (const KernelEntry& kernel : kernel_table()) {
-    if (kernel.name == w.kernel_name()) return !is_quantized(kernel.activations);
-  }
-  return true;
-}
-
 }  // namespace
 
 Roofs measure_roofs(ThreadPool& pool) {
@@ -150,7 +142,7 @@ WeightTraffic weight_traffic(const Model& model) {
   WeightTraffic traffic;
   for_each_matrix(model, [&](const Linear& w) {
     traffic.bytes += tensor_bytes(w.dtype(), w.rows(), w.cols()).value_or(0);
-    WeightTraffic::Operations& operations = multiplies_floats(w) ? traffic.float32 : traffic.int8;
+    WeightTraffic::Operations& operations = w.quantizes_activations() ? traffic.int8 : traffic.float32;
     uint64_t& part = &w == &model.output() ? operations.output : operations.layers;
     part += 2 * uint64_t(w.rows()) * w.cols();
   });

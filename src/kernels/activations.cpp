@@ -44,6 +44,16 @@ const float* Activations::row(size_t token, float* space) const {
   return space;
 }
 
+/// Calls take(token, values [cols]) for every token.
+template <typename Take>
+void Activations::for_each_row(ThreadPool& pool, Take take) const {
+  pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
+    thread_local std::vector<float> space;
+    space.resize(cols_);
+    for (size_t t = begin; t < end; ++t) take(t, row(t, space.data()));
+  });
+}
+
 /// All tokens' values [tokens, cols].
 const float* Activations::values(ThreadPool& pool) {
   if (norm_weight_ == nullptr) return x_;
@@ -69,7 +79,7 @@ Activations::Quantized& Activations::of_group(size_t group) {
 void Activations::quantize(Quantized& form, ThreadPool& pool) {
   const size_t size = scale_group(form.group);
   form.padded_cols = (cols_ + size - 1) / size * size;
-  // One token is multiplied signed; see simd/integer_tile.h.
+  // One token is always multiplied signed; see PackedSteps in simd/packed_panel.h.
   const bool moved = tokens_ > 1;
   form.stride = form.padded_cols + (tokens_ > 1 ? kRowGap : 0);
   form.q.resize(tokens_ * form.stride);
@@ -78,15 +88,11 @@ void Activations::quantize(Quantized& form, ThreadPool& pool) {
   form.sums.resize(tokens_ * form.padded_cols / form.group);
   form.scaled_sums.resize(form.sums.size());
   const QuantizeActivations quantize_token = select_quantize_activations(selected_isa());
-  pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
-    thread_local std::vector<float> space;
-    space.resize(cols_);
-    for (size_t t = begin; t < end; ++t) {
-      const size_t at = t * form.stride;
-      quantize_token(row(t, space.data()), cols_, form.group,
-                     {form.q.data() + at, moved ? form.moved.data() + at : nullptr, form.scale.data() + t,
-                      form.sums.data() + t, form.scaled_sums.data() + t, tokens_});
-    }
+  for_each_row(pool, [&](size_t t, const float* x) {
+    const size_t at = t * form.stride;
+    quantize_token(x, cols_, form.group,
+                   {form.q.data() + at, moved ? form.moved.data() + at : nullptr, form.scale.data() + t,
+                    form.sums.data() + t, form.scaled_sums.data() + t, tokens_});
   });
   form.ready = true;
 }
@@ -107,11 +113,8 @@ void Activations::widen(Quantized& form, ThreadPool& pool) {
 void Activations::split(ThreadPool& pool) {
   parts_stride_ = part_elements(cols_) + (tokens_ > 1 ? kRowGap / sizeof(uint16_t) : 0);
   parts_.resize(tokens_ * parts_stride_);
-  pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
-    thread_local std::vector<float> space;
-    space.resize(cols_);
-    for (size_t t = begin; t < end; ++t)
-      split_into_bfloat16(row(t, space.data()), cols_, parts_.data() + t * parts_stride_);
+  for_each_row(pool, [&](size_t t, const float* x) {
+    split_into_bfloat16(x, cols_, parts_.data() + t * parts_stride_);
   });
   split_ = true;
 }

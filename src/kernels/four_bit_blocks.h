@@ -25,8 +25,10 @@ class FourBitBlocks {
       unpack_codes(b, codes);
       return b.d;
     }
-    for (size_t i = 0; i < BlockNF4::kElements; ++i) {
-      codes[i] = (plane_.codes[index * 32 + i / 2] >> (i % 2 == 0 ? 4 : 0)) & 15;
+    const uint8_t* pairs = plane_.codes + index * (BlockNF4::kElements / 2);
+    for (size_t i = 0; i < BlockNF4::kElements / 2; ++i) {
+      codes[2 * i] = pairs[i] >> 4;  // bitsandbytes has the first one high
+      codes[2 * i + 1] = pairs[i] & 15;
     }
     return plane_.block_scale(index);
   }

@@ -78,6 +78,10 @@ std::string_view Linear::kernel_name(Isa isa) const {
   return kernels_[size_t(isa)]->name;
 }
 
+bool Linear::quantizes_activations() const {
+  return is_quantized(kernels_.back()->activations);
+}
+
 /// Whole tiles, and a few pieces per thread, which even out their speeds; for one token of a small matrix
 /// fewer, since a piece of less than some microseconds costs more to begin than it evens out.
 size_t Linear::panels_per_task(const Activations& x, int threads) const {
@@ -92,7 +96,22 @@ const KernelEntry& Linear::kernel_for(const Activations& x) const {
   return *kernels_[size_t(x.isa())];
 }
 
-MatmulArgs Linear::arguments(const Product& product, Activations& x, ThreadPool& pool) const {
+/// A product's kernel and its arguments.
+struct Linear::Job {
+  const KernelEntry* kernel;
+  MatmulArgs args;
+
+  void run(size_t begin_panel, size_t end_panel) const {
+    alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
+    MatmulArgs piece = args;
+    piece.row_begin = begin_panel * kPanelRows;
+    piece.row_end = std::min(args.rows, end_panel * kPanelRows);
+    piece.scratch = scratch;
+    kernel->run(piece);
+  }
+};
+
+Linear::Job Linear::prepare(const Product& product, Activations& x, ThreadPool& pool) const {
   const KernelEntry& kernel = kernel_for(x);
   MatmulArgs args{};
   args.tensor = &view_;
@@ -104,17 +123,7 @@ MatmulArgs Linear::arguments(const Product& product, Activations& x, ThreadPool&
   args.y_stride = product.y_stride;
   args.token_block = token_block(kernel, cols_);
   args.tile_bytes = tile_bytes();
-  return args;
-}
-
-void Linear::run(const KernelEntry& kernel, const MatmulArgs& args, size_t begin_panel,
-                 size_t end_panel) const {
-  alignas(AlignedBuffer::kAlign) thread_local std::byte scratch[kMatmulScratchBytes];
-  MatmulArgs piece = args;
-  piece.row_begin = begin_panel * kPanelRows;
-  piece.row_end = std::min(rows_, end_panel * kPanelRows);
-  piece.scratch = scratch;
-  kernel.run(piece);
+  return {&kernel, args};
 }
 
 void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& pool) const {
@@ -123,25 +132,24 @@ void Linear::multiply(Activations& x, float* y, size_t y_stride, ThreadPool& poo
 }
 
 void Linear::multiply_all(std::span<const Product> products, Activations& x, ThreadPool& pool) {
-  struct Work {
-    MatmulArgs args;
+  struct Share {
+    Job job;
     size_t first_task, grain;
   };
-  std::vector<Work> work;
-  work.reserve(products.size());
+  std::vector<Share> shares;
+  shares.reserve(products.size());
   size_t tasks = 0;
   for (const Product& product : products) {
     const size_t grain = product.weights->panels_per_task(x, pool.size());
-    work.push_back({product.weights->arguments(product, x, pool), tasks, grain});
+    shares.push_back({product.weights->prepare(product, x, pool), tasks, grain});
     tasks += (panel_count(product.weights->rows_) + grain - 1) / grain;
   }
   pool.parallel_for(tasks, 1, [&](size_t begin, size_t end) {
     for (size_t task = begin; task < end; ++task) {
-      size_t i = work.size() - 1;
-      while (work[i].first_task > task) --i;
-      const size_t panel = (task - work[i].first_task) * work[i].grain;
-      const Linear& weights = *products[i].weights;
-      weights.run(weights.kernel_for(x), work[i].args, panel, panel + work[i].grain);
+      size_t i = shares.size() - 1;
+      while (shares[i].first_task > task) --i;
+      const size_t panel = (task - shares[i].first_task) * shares[i].grain;
+      shares[i].job.run(panel, panel + shares[i].grain);
     }
   });
 }
@@ -150,14 +158,11 @@ void Linear::multiply_then(std::span<const Product> products, Activations& x, Th
                            FunctionRef<void(size_t, size_t)> finish) {
   const Linear& first = *products[0].weights;
   const size_t grain = first.panels_per_task(x, pool.size());
-  std::vector<MatmulArgs> args;
-  args.reserve(products.size());
-  for (const Product& product : products) args.push_back(product.weights->arguments(product, x, pool));
+  std::vector<Job> jobs;
+  jobs.reserve(products.size());
+  for (const Product& product : products) jobs.push_back(product.weights->prepare(product, x, pool));
   pool.parallel_for(panel_count(first.rows_), grain, [&](size_t begin, size_t end) {
-    for (size_t i = 0; i < products.size(); ++i) {
-      const Linear& weights = *products[i].weights;
-      weights.run(weights.kernel_for(x), args[i], begin, end);
-    }
+    for (const Job& job : jobs) job.run(begin, end);
     finish(begin * kPanelRows, std::min(first.rows_, end * kPanelRows));
   });
 }

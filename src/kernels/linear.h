@@ -18,7 +18,6 @@ namespace nibble {
 
 struct ActivationArgs;
 struct KernelEntry;
-struct MatmulArgs;
 enum class ActivationForm;
 
 /// Activations of a batch, [tokens, cols] float32, and their int8 form made on demand: products with
@@ -56,6 +55,8 @@ class Activations {
   Quantized& of_group(size_t group);
   const float* values(ThreadPool& pool);
   const float* row(size_t token, float* space) const;
+  template <typename Take>
+  void for_each_row(ThreadPool& pool, Take take) const;
   void quantize(Quantized& form, ThreadPool& pool);
   void widen(Quantized& form, ThreadPool& pool);
   void split(ThreadPool& pool);
@@ -92,6 +93,8 @@ class Linear {
   std::string_view kernel_name() const { return kernel_name(Isa::amx); }
   /// Of the kernel that multiplies activations which allow this instruction set at most.
   std::string_view kernel_name(Isa isa) const;
+  /// True when its kernels multiply integers, false when they multiply floats.
+  bool quantizes_activations() const;
   /// Bytes of its own, beside the mapped file.
   size_t owned_bytes() const { return owned_.size(); }
 
@@ -117,9 +120,9 @@ class Linear {
   void row(size_t index, float* out) const;
 
  private:
-  MatmulArgs arguments(const Product& product, Activations& x, ThreadPool& pool) const;
+  struct Job;
+  Job prepare(const Product& product, Activations& x, ThreadPool& pool) const;
   const KernelEntry& kernel_for(const Activations& x) const;
-  void run(const KernelEntry& kernel, const MatmulArgs& args, size_t begin_panel, size_t end_panel) const;
   size_t panels_per_task(const Activations& x, int threads) const;
 
   size_t rows_ = 0, cols_ = 0;

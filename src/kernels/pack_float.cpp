@@ -1,12 +1,9 @@
 #include <algorithm>
 #include <cstring>
 
-#include "base/half.h"
+#include "kernels/four_bit_blocks.h"
 #include "kernels/pack_lines.h"
 #include "kernels/packing.h"
-#include "tensor/blocks.h"
-#include "tensor/codes.h"
-#include "tensor/dequantize.h"
 
 namespace nibble {
 
@@ -43,34 +40,20 @@ void store_words(const uint8_t (*codes)[kFloatBlock / 2], uint8_t* out) {
   std::memcpy(out, lines, sizeof(lines));
 }
 
-/// Bytes with the second element low and the first one high, as bitsandbytes has them, the other way round.
-void swap_nibbles(const uint8_t* from, uint8_t* out) {
-  for (size_t i = 0; i < kFloatBlock / 2; ++i) out[i] = uint8_t(from[i] << 4 | from[i] >> 4);
-}
-
 void pack_four_bits(const TensorView& weights, size_t first, size_t count, uint8_t* out) {
   const size_t blocks = weights.cols() / kFloatBlock;
-  const bool planes = dtype_info(weights.dtype).layout == Layout::planes;
-  const DoubleQuantized plane = planes ? double_quantized(weights) : DoubleQuantized{};
+  const FourBitBlocks source(weights);
   for (size_t block = 0; block < blocks; ++block) {
     uint8_t* to = out + block * float_block_bytes(FloatFormat::nf4);
     float scales[kPanelRows] = {};
-    uint8_t codes[kPanelRows][kFloatBlock / 2] = {};
+    uint8_t pairs[kPanelRows][kFloatBlock / 2] = {};
     for (size_t row = 0; row < count; ++row) {
-      const size_t index = (first + row) * blocks + block;
-      if (planes) {
-        scales[row] = plane.block_scale(index);
-        swap_nibbles(plane.codes + index * (kFloatBlock / 2), codes[row]);
-      } else {
-        const auto& b = block_at<BlockNF4>(weights.data.data(), index);
-        uint8_t bytes[kFloatBlock];
-        scales[row] = b.d;
-        unpack_codes(b, bytes);
-        join_nibbles(bytes, codes[row]);
-      }
+      uint8_t codes[kFloatBlock];
+      scales[row] = source.take((first + row) * blocks + block, codes);
+      join_nibbles(codes, pairs[row]);
     }
     std::memcpy(to, scales, sizeof(scales));
-    store_words(codes, to + sizeof(scales));
+    store_words(pairs, to + sizeof(scales));
   }
 }
 

@@ -44,21 +44,14 @@ constexpr KernelEntry floating(std::string_view name, DType dtype, Isa isa, size
 template <PackedFormat F>
 constexpr KernelEntry dequantizing(std::string_view name, DType dtype, Isa isa, size_t tokens,
                                    MatmulFunction run) {
-  return {name,
-          dtype,
-          ActivationForm::f32,
-          0,
-          isa,
-          kPanelRows,
-          tokens,
-          {integer_packed_bytes<F>, pack_integer<F>},
-          run};
+  const Packing packing{integer_packed_bytes<F>, pack_integer<F>};
+  return {name, dtype, ActivationForm::f32, 0, isa, kPanelRows, tokens, packing, run};
 }
 
 /// The rows of a format, one for each instruction set, best first. The tiles are those of
 /// amx/integer_kernel.h and of each instruction set's vectors.h.
 // clang-format off
-#define NIBBLE_INTEGER_ROWS(name, dtype, format)                                                         \
+#define NIBBLE_ROUNDING_ROWS(name, dtype, format)                                                        \
   integer<format>(name "_amx_32x32", dtype, Isa::amx, 32, 32, amx::integer_matmul<format>),              \
   integer<format>(name "_vnni_32x6", dtype, Isa::avx512_vnni, 32, 6, vnni::integer_matmul<format>),      \
   integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 16, 8, avx512::integer_matmul<format>),       \
@@ -79,56 +72,41 @@ constexpr KernelEntry dequantizing(std::string_view name, DType dtype, Isa isa, 
 #define NIBBLE_HALF_FLOAT_ROWS(name, dtype, format)                                      \
   floating<format>(name "_amx_32x32", dtype, Isa::amx, 32, amx::float_matmul<format>), \
   NIBBLE_FLOAT_ROWS(name, dtype, format)
+
+// Quantized weights: with activations rounded to integers first, with float32 ones on demand.
+#define NIBBLE_INTEGER_ROWS(name, dtype, format) \
+  NIBBLE_ROUNDING_ROWS(name, dtype, format), NIBBLE_DEQUANTIZED_ROWS(name "_f32", dtype, format)
+
+#define NIBBLE_FOUR_BIT_FLOAT_ROWS(name, dtype, format, float_format) \
+  NIBBLE_ROUNDING_ROWS(name, dtype, format), NIBBLE_FLOAT_ROWS(name "_f32", dtype, float_format)
 // clang-format on
 
 constexpr KernelEntry kTable[] = {
     NIBBLE_FLOAT_ROWS("f32", DType::F32, FloatFormat::f32),
     NIBBLE_HALF_FLOAT_ROWS("f16", DType::F16, FloatFormat::f16),
     NIBBLE_INTEGER_ROWS("q4_0", DType::Q4_0, kPackedQ4_0),
-    NIBBLE_DEQUANTIZED_ROWS("q4_0_f32", DType::Q4_0, kPackedQ4_0),
     NIBBLE_INTEGER_ROWS("q4_1", DType::Q4_1, kPackedQ4_1),
-    NIBBLE_DEQUANTIZED_ROWS("q4_1_f32", DType::Q4_1, kPackedQ4_1),
     NIBBLE_INTEGER_ROWS("q5_0", DType::Q5_0, kPackedQ5_0),
-    NIBBLE_DEQUANTIZED_ROWS("q5_0_f32", DType::Q5_0, kPackedQ5_0),
     NIBBLE_INTEGER_ROWS("q5_1", DType::Q5_1, kPackedQ5_1),
-    NIBBLE_DEQUANTIZED_ROWS("q5_1_f32", DType::Q5_1, kPackedQ5_1),
     NIBBLE_INTEGER_ROWS("q8_0", DType::Q8_0, kPackedQ8_0),
-    NIBBLE_DEQUANTIZED_ROWS("q8_0_f32", DType::Q8_0, kPackedQ8_0),
     NIBBLE_INTEGER_ROWS("q2_k", DType::Q2_K, kPackedQ2_K),
-    NIBBLE_DEQUANTIZED_ROWS("q2_k_f32", DType::Q2_K, kPackedQ2_K),
     NIBBLE_INTEGER_ROWS("q3_k", DType::Q3_K, kPackedQ3_K),
-    NIBBLE_DEQUANTIZED_ROWS("q3_k_f32", DType::Q3_K, kPackedQ3_K),
     NIBBLE_INTEGER_ROWS("q4_k", DType::Q4_K, kPackedQ4_K),
-    NIBBLE_DEQUANTIZED_ROWS("q4_k_f32", DType::Q4_K, kPackedQ4_K),
     NIBBLE_INTEGER_ROWS("q5_k", DType::Q5_K, kPackedQ5_K),
-    NIBBLE_DEQUANTIZED_ROWS("q5_k_f32", DType::Q5_K, kPackedQ5_K),
     NIBBLE_INTEGER_ROWS("q6_k", DType::Q6_K, kPackedQ6_K),
-    NIBBLE_DEQUANTIZED_ROWS("q6_k_f32", DType::Q6_K, kPackedQ6_K),
     NIBBLE_INTEGER_ROWS("iq4_nl", DType::IQ4_NL, kPackedIQ4_NL),
-    NIBBLE_DEQUANTIZED_ROWS("iq4_nl_f32", DType::IQ4_NL, kPackedIQ4_NL),
     NIBBLE_INTEGER_ROWS("iq4_xs", DType::IQ4_XS, kPackedIQ4_XS),
-    NIBBLE_DEQUANTIZED_ROWS("iq4_xs_f32", DType::IQ4_XS, kPackedIQ4_XS),
     NIBBLE_HALF_FLOAT_ROWS("bf16", DType::BF16, FloatFormat::bf16),
     NIBBLE_INTEGER_ROWS("mxfp4", DType::MXFP4, kPackedMXFP4),
-    NIBBLE_DEQUANTIZED_ROWS("mxfp4_f32", DType::MXFP4, kPackedMXFP4),
-    NIBBLE_INTEGER_ROWS("nf4", DType::NF4, kPackedNF4),
-    NIBBLE_FLOAT_ROWS("nf4_f32", DType::NF4, FloatFormat::nf4),
-    NIBBLE_INTEGER_ROWS("nf4_dq", DType::NF4_DQ, kPackedNF4),
-    NIBBLE_FLOAT_ROWS("nf4_dq_f32", DType::NF4_DQ, FloatFormat::nf4),
-    NIBBLE_INTEGER_ROWS("fp4", DType::FP4, kPackedFP4),
-    NIBBLE_FLOAT_ROWS("fp4_f32", DType::FP4, FloatFormat::fp4),
-    NIBBLE_INTEGER_ROWS("fp4_dq", DType::FP4_DQ, kPackedFP4),
-    NIBBLE_FLOAT_ROWS("fp4_dq_f32", DType::FP4_DQ, FloatFormat::fp4),
+    NIBBLE_FOUR_BIT_FLOAT_ROWS("nf4", DType::NF4, kPackedNF4, FloatFormat::nf4),
+    NIBBLE_FOUR_BIT_FLOAT_ROWS("nf4_dq", DType::NF4_DQ, kPackedNF4, FloatFormat::nf4),
+    NIBBLE_FOUR_BIT_FLOAT_ROWS("fp4", DType::FP4, kPackedFP4, FloatFormat::fp4),
+    NIBBLE_FOUR_BIT_FLOAT_ROWS("fp4_dq", DType::FP4_DQ, kPackedFP4, FloatFormat::fp4),
     NIBBLE_INTEGER_ROWS("int8", DType::INT8, kPackedInt8),
-    NIBBLE_DEQUANTIZED_ROWS("int8_f32", DType::INT8, kPackedInt8),
     NIBBLE_INTEGER_ROWS("int4_g64", DType::INT4_G64, kPackedInt4G64),
-    NIBBLE_DEQUANTIZED_ROWS("int4_g64_f32", DType::INT4_G64, kPackedInt4G64),
     NIBBLE_INTEGER_ROWS("int4_g128", DType::INT4_G128, kPackedInt4G128),
-    NIBBLE_DEQUANTIZED_ROWS("int4_g128_f32", DType::INT4_G128, kPackedInt4G128),
     NIBBLE_INTEGER_ROWS("uint4_g64", DType::UINT4_G64, kPackedUint4G64),
-    NIBBLE_DEQUANTIZED_ROWS("uint4_g64_f32", DType::UINT4_G64, kPackedUint4G64),
     NIBBLE_INTEGER_ROWS("uint4_g128", DType::UINT4_G128, kPackedUint4G128),
-    NIBBLE_DEQUANTIZED_ROWS("uint4_g128_f32", DType::UINT4_G128, kPackedUint4G128),
 };
 
 /// True when a kernel of instruction set `needed` may run where `allowed` is the widest one.

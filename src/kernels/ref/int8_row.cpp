@@ -98,35 +98,9 @@ void expand_four_bit_floats(const TensorView& tensor, size_t index, const int8_t
 
 }  // namespace
 
-bool is_integer_format(DType dtype) {
-  return dtype != DType::F32 && dtype != DType::F16 && dtype != DType::BF16;
-}
-
-size_t integer_group(DType dtype) {
-  switch (dtype) {
-    case DType::Q2_K:
-    case DType::Q3_K:
-    case DType::Q6_K:
-      return 16;
-    case DType::INT4_G64:
-    case DType::UINT4_G64:
-    case DType::NF4:
-    case DType::NF4_DQ:
-    case DType::FP4:
-    case DType::FP4_DQ:
-      return 64;
-    case DType::INT4_G128:
-    case DType::UINT4_G128:
-    case DType::INT8:
-      return 128;
-    default:
-      return 32;
-  }
-}
-
-void expand_int8_row(const TensorView& tensor, size_t index, Int8Row& out) {
-  out.group = integer_group(tensor.dtype);
-  const size_t step = scale_group(out.group);
+void expand_int8_row(const TensorView& tensor, size_t index, size_t group, Int8Row& out) {
+  out.group = group;
+  const size_t step = scale_group(group);
   const size_t cols = tensor.cols(), padded = (cols + step - 1) / step * step;
   // FourBitBlocks finds its own way, and planes have no rows.
   const bool rows = dtype_info(tensor.dtype).layout != Layout::planes;

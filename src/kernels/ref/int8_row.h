@@ -16,13 +16,8 @@ struct Int8Row {
   std::vector<float> min;    ///< [padded cols / group], empty when the format has none
 };
 
-/// Columns whose products are summed as integers: those that share a scale, at most 128.
-size_t integer_group(DType dtype);
-
-/// True for the types whose weights are small integers with scales.
-bool is_integer_format(DType dtype);
-
-/// Takes row `index` of an integer-format tensor apart. `out` is reused between calls.
-void expand_int8_row(const TensorView& tensor, size_t index, Int8Row& out);
+/// Takes row `index` of an integer-format tensor apart, `group` columns of which share a scale and are summed
+/// as integers (ActivationArgs::group). `out` is reused between calls.
+void expand_int8_row(const TensorView& tensor, size_t index, size_t group, Int8Row& out);
 
 }  // namespace nibble

@@ -46,7 +46,7 @@ float float_output(const float* w, const float* x, size_t cols) {
 void reference_integer_matmul(const MatmulArgs& args) {
   Int8Row row;
   for (size_t r = args.row_begin; r < args.row_end; ++r) {
-    expand_int8_row(*args.tensor, r, row);
+    expand_int8_row(*args.tensor, r, args.activations.group, row);
     for (size_t t = 0; t < args.activations.tokens; ++t) {
       args.y[t * args.y_stride + r] = integer_output(row, args.activations, t);
     }

@@ -29,7 +29,7 @@ __attribute__((noinline)) void multiply_unpacked(const UnpackedPanels<V, U>& pan
     for (int i = 0; i < T * R; ++i) {
       acc[i / R][i % R] = block.first == 0 ? V::zero_float() : V::load_float(waiting + i * V::kRows);
     }
-    UnpackedTile<V, U, T>::run(panels, block.first, block.steps, x, token, acc);
+    IntegerTile<V, UnpackedPanels<V, U>, T>::run(panels, block.first, block.steps, x, token, acc);
     if (block.last) {
       block.y.store(token, acc);
     } else {
@@ -62,11 +62,13 @@ class IntegerMatmul {
 
   /// Reads the packed panels once.
   static void run_few(const MatmulArgs& args) {
+    const size_t steps = args.activations.padded_cols / step_columns(F);
     for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
       for_each_tile<V::kPackedTokens>(0, args.activations.tokens, [&]<int T>(size_t token) {
         typename V::Float acc[T][V::kRowVectors];
         set_zero<V>(acc);
-        PackedTile<V, F, T>::run(packed_panel(args, row), args.activations, token, acc);
+        const PackedSteps<V, F> panel(packed_panel(args, row));
+        IntegerTile<V, PackedSteps<V, F>, T>::run(panel, 0, steps, args.activations, token, acc);
         Outputs<V, 1>(args, row).store(token, acc);
       });
     }

@@ -158,4 +158,35 @@ class PackedPanel {
   const uint8_t* blocks_ = nullptr;
 };
 
+/// A packed panel step by step, as IntegerTile reads it: the codes are taken apart in registers.
+template <class V, PackedFormat F>
+class PackedSteps {
+ public:
+  using Int = typename V::Int;
+  using Float = typename V::Float;
+  static constexpr PackedFormat kFormat = F;
+  static constexpr int kVectors = V::kRowVectors, kOffset = PackedPanel<V, F>::kOffset;
+  static constexpr bool kSignedWeights = false;
+
+  explicit PackedSteps(const PackedPanel<V, F>& panel) : panel_(panel) {}
+
+  template <int Q>
+  NIBBLE_INLINE Int quad(size_t step, int chunk, int r) const {
+    return panel_.template unsigned_quad<Q>(step * kChunks + chunk, r);
+  }
+  template <int Q, int Odd>
+  NIBBLE_INLINE Int pairs(size_t step, int chunk, int r) const {
+    return panel_.template pairs<Q, Odd>(step * kChunks + chunk, r);
+  }
+  NIBBLE_INLINE Float scale(size_t step, int part, int r) const {
+    return panel_.scale(step * kParts + part, r);
+  }
+  NIBBLE_INLINE Float min(size_t step, int part, int r) const { return panel_.min(step * kParts + part, r); }
+
+ private:
+  static constexpr int kChunks = step_columns(F) / 32, kParts = step_columns(F) / F.group;
+
+  PackedPanel<V, F> panel_;
+};
+
 }  // namespace nibble::simd

@@ -27,7 +27,11 @@ class UnpackedPanels {
  public:
   using Int = typename V::Int;
   using Float = typename V::Float;
+  static constexpr PackedFormat kFormat = U;
   static constexpr Products kProducts = products_of<V, U>();
+  /// What unsigned codes are above the weights.
+  static constexpr int kOffset = U.offset;
+  static constexpr bool kSignedWeights = kProducts == Products::dot;
   static constexpr int kPanels = V::kTilePanels;
   static constexpr int kVectors = kPanels * V::kRowVectors;
   static constexpr int kParts = step_columns(U) / U.group, kChunks = step_columns(U) / 32;
