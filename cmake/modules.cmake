@@ -42,7 +42,15 @@ endfunction()
 # files themselves get the flags: everything else starts on any x86-64.
 function(nibble_isa_sources pattern)
   file(GLOB_RECURSE isa_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${pattern})
-  # The undefined-behaviour sanitizer makes minutes of work of a kernel's templates and finds nothing in
-  # intrinsics; the address sanitizer stays.
-  set_source_files_properties(${isa_sources} PROPERTIES COMPILE_OPTIONS "${ARGN};-fno-sanitize=undefined")
+  set(flags ${ARGN})
+  if(NIBBLE_SANITIZE)
+    # A kernel's templates would take a quarter of an hour: checks are calls instead of code in place, the
+    # level of optimization is the preset's, and undefined behaviour, of which intrinsics have none, is left out.
+    list(REMOVE_ITEM flags -O3)
+    list(APPEND flags -fno-sanitize=undefined)
+    if(NIBBLE_SANITIZE MATCHES address)
+      list(APPEND flags --param=asan-instrumentation-with-call-threshold=0)
+    endif()
+  endif()
+  set_source_files_properties(${isa_sources} PROPERTIES COMPILE_OPTIONS "${flags}")
 endfunction()
