@@ -258,6 +258,8 @@ def test_errors(nibble, tiny, questions, text, tmp_path):
     assert status == 2 and "4000" in message
     status, message = failure(nibble, tiny.path, "--perplexity", text, "--context", 300)
     assert status == 2 and "256" in message
+    status, message = failure(nibble, tiny.path, "--perplexity", text, "--context", 64, "--stride", 65)
+    assert status == 2 and "--stride 65" in message and "64" in message
     long = tmp_path / "long.jsonl"
     long.write_text(question_lines([("long", "word " * 300, ["a", "b", "c"], "A")]))
     status, message = failure(nibble, tiny.path, "--arc", long)

@@ -28,8 +28,8 @@ std::vector<Window> half_scored_windows(const std::vector<int32_t>& text, const 
 
 std::vector<Window> strided_windows(const std::vector<int32_t>& text, const WindowOptions& options) {
   if (options.stride > options.context) {
-    fail("--stride {} is more than the context of {}: tokens between windows would be left out",
-         options.stride, options.context);
+    throw_usage("--stride {} is more than the --context of {}: tokens between windows would be left out",
+                options.stride, options.context);
   }
   if (text.size() < 2) fail("the text has {} tokens, and at least 2 are needed", text.size());
   std::vector<Window> windows;

@@ -26,7 +26,8 @@ struct Window {
   size_t first_target = 0;      ///< tokens [first_target, size) are predicted
 };
 
-/// Cuts a text. Throws Error when it is too short, saying how many tokens it has and how many are needed.
+/// Cuts a text. Throws Error when it is too short, saying how many tokens it has and how many are needed, and
+/// UsageError when the stride is longer than the context.
 std::vector<Window> make_windows(const std::vector<int32_t>& text, const Vocabulary& vocabulary,
                                  const WindowOptions& options);
 

@@ -55,7 +55,7 @@ TEST(Windows, ShortTextsAreRefusedWithTheCounts) {
     EXPECT_THAT(error.what(), testing::HasSubstr("at least 16"));
   }
   EXPECT_THROW(make_windows(text_of(1), without_begin(), {.context = 8, .stride = 4}), Error);
-  EXPECT_THROW(make_windows(text_of(100), without_begin(), {.context = 8, .stride = 9}), Error);
+  EXPECT_THROW(make_windows(text_of(100), without_begin(), {.context = 8, .stride = 9}), UsageError);
   EXPECT_THROW(make_windows(text_of(100), without_begin(), {.context = 1}), Error);
 }
 
