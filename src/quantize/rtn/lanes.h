@@ -43,6 +43,16 @@ inline Vec select(VecI mask, Vec yes, Vec no) {
 inline VecI select(VecI mask, VecI yes, VecI no) {
   return mask ? yes : no;
 }
+/// table[i] in every lane; i in 0..7.
+inline Vec look_up(Vec table, VecI i) {
+#ifdef __clang__  // lacks the builtin
+  Vec v;
+  for (int l = 0; l < kLanes; ++l) v[l] = table[i[l]];
+  return v;
+#else
+  return __builtin_shuffle(table, i);
+#endif
+}
 // The compiler does not turn the selections into the one instruction that computes just that.
 #ifdef __AVX__
 inline Vec min(Vec a, Vec b) {
@@ -125,19 +135,20 @@ inline float max_lane(Vec v) {
 inline void transpose8(Vec* rows) {
   Vec t[8], u[8];
   for (int i = 0; i < 4; ++i) {
-    t[2 * i] = __builtin_shuffle(rows[2 * i], rows[2 * i + 1], VecI{0, 8, 1, 9, 4, 12, 5, 13});
-    t[2 * i + 1] = __builtin_shuffle(rows[2 * i], rows[2 * i + 1], VecI{2, 10, 3, 11, 6, 14, 7, 15});
+    const Vec a = rows[2 * i], b = rows[2 * i + 1];
+    t[2 * i] = __builtin_shufflevector(a, b, 0, 8, 1, 9, 4, 12, 5, 13);
+    t[2 * i + 1] = __builtin_shufflevector(a, b, 2, 10, 3, 11, 6, 14, 7, 15);
   }
   for (int i = 0; i < 2; ++i) {
     for (int k = 0; k < 2; ++k) {
-      u[4 * i + 2 * k] = __builtin_shuffle(t[4 * i + k], t[4 * i + 2 + k], VecI{0, 1, 8, 9, 4, 5, 12, 13});
-      u[4 * i + 2 * k + 1] =
-          __builtin_shuffle(t[4 * i + k], t[4 * i + 2 + k], VecI{2, 3, 10, 11, 6, 7, 14, 15});
+      const Vec a = t[4 * i + k], b = t[4 * i + 2 + k];
+      u[4 * i + 2 * k] = __builtin_shufflevector(a, b, 0, 1, 8, 9, 4, 5, 12, 13);
+      u[4 * i + 2 * k + 1] = __builtin_shufflevector(a, b, 2, 3, 10, 11, 6, 7, 14, 15);
     }
   }
   for (int i = 0; i < 4; ++i) {
-    rows[i] = __builtin_shuffle(u[i], u[i + 4], VecI{0, 1, 2, 3, 8, 9, 10, 11});
-    rows[i + 4] = __builtin_shuffle(u[i], u[i + 4], VecI{4, 5, 6, 7, 12, 13, 14, 15});
+    rows[i] = __builtin_shufflevector(u[i], u[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+    rows[i + 4] = __builtin_shufflevector(u[i], u[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
   }
 }
 
