@@ -7,7 +7,7 @@ namespace nibble::NIBBLE_RTN_ISA {
 
 namespace {
 
-constexpr int N = 64;
+constexpr int kBlockSize = 64;
 
 /// Codes in ascending order of their values. FP4's two zeros stand in the order in which bitsandbytes
 /// sorts them: zero and what rounds to it from below is 0, what rounds to it from above is 8.
@@ -29,10 +29,10 @@ constexpr Thresholds kFP4Thresholds = make_thresholds(kFP4Values, kFP4Order);
 
 float block_codes(const Thresholds& thresholds, const uint8_t* order, const float* x, uint8_t* codes) {
   Vec largest = splat(0.0f);
-  for (int j = 0; j < N; j += kLanes) largest = max(largest, abs(load(x + j)));
+  for (int j = 0; j < kBlockSize; j += kLanes) largest = max(largest, abs(load(x + j)));
   const float absmax = max_lane(largest);
   const Vec inverse = splat(1.0f / (absmax > 1e-38f ? absmax : 1e-38f));
-  for (int j = 0; j < N; j += kLanes) {
+  for (int j = 0; j < kBlockSize; j += kLanes) {
     const Vec t = clamp(load(x + j) * inverse, -1.0f, 1.0f);
     VecI place = splat(0);
     for (const float middle : thresholds.middle) place -= t > splat(middle);
@@ -44,16 +44,17 @@ float block_codes(const Thresholds& thresholds, const uint8_t* order, const floa
 template <const Thresholds& kThresholds, const uint8_t (&kOrder)[16]>
 void encode_blocks(const float* x, uint64_t blocks, uint8_t* codes, float* absmax) {
   for (uint64_t b = 0; b < blocks; ++b)
-    absmax[b] = block_codes(kThresholds, kOrder, x + b * N, codes + b * N);
+    absmax[b] = block_codes(kThresholds, kOrder, x + b * kBlockSize, codes + b * kBlockSize);
 }
 
 template <const Thresholds& kThresholds, const uint8_t (&kOrder)[16]>
 void quantize(const float* x, std::byte* out, uint64_t cols, const float*) {
   BlockNF4* blocks = reinterpret_cast<BlockNF4*>(out);
-  for (uint64_t b = 0; b < cols / N; ++b) {
-    uint8_t codes[N];
-    blocks[b].d = block_codes(kThresholds, kOrder, x + b * N, codes);
-    for (int j = 0; j < N / 2; ++j) blocks[b].qs[j] = uint8_t(codes[j] | codes[j + N / 2] << 4);
+  for (uint64_t b = 0; b < cols / kBlockSize; ++b) {
+    uint8_t codes[kBlockSize];
+    blocks[b].d = block_codes(kThresholds, kOrder, x + b * kBlockSize, codes);
+    for (int j = 0; j < kBlockSize / 2; ++j)
+      blocks[b].qs[j] = uint8_t(codes[j] | codes[j + kBlockSize / 2] << 4);
   }
 }
 
