@@ -175,7 +175,7 @@ bool ordered(Runtime& runtime, const Value& left, const Value& right, bool or_eq
   require_defined(right);
   if (left.is_number() && right.is_number()) {
     const auto order = compare_numbers(left, right);
-    return order < 0 || (or_equal && order == 0);
+    return std::is_lt(order) || (or_equal && std::is_eq(order));
   }
   if (left.is_string() && right.is_string()) {
     const int order = left.text().compare(right.text());

@@ -111,6 +111,7 @@ std::optional<Value> Object::attribute(std::string_view) {
 std::optional<Value> Object::item(const Value&) {
   return std::nullopt;
 }
+// NOLINTNEXTLINE(performance-unnecessary-value-param): what overrides it moves from its arguments
 Value Object::call(Runtime&, Arguments) {
   fail("'{}' object is not callable", type_name());
 }
@@ -189,20 +190,24 @@ size_t hash_value(const Value& value) {
 std::partial_ordering compare_numbers(const Value& a, const Value& b) {
   if (a.is_int() && b.is_int()) return a.as_int() <=> b.as_int();
   if (a.is_float() && b.is_float()) return a.as_double() <=> b.as_double();
-  if (a.is_float()) return 0 <=> compare_numbers(b, a);
+  if (a.is_float()) {
+    const auto reversed = compare_numbers(b, a);
+    if (std::is_lt(reversed)) return std::partial_ordering::greater;
+    return std::is_gt(reversed) ? std::partial_ordering::less : reversed;
+  }
   const double real = b.as_double();
   if (std::isnan(real)) return std::partial_ordering::unordered;
   if (real >= 0x1p126) return std::partial_ordering::less;
   if (real <= -0x1p126) return std::partial_ordering::greater;
   const double whole = std::floor(real);
   const auto order = a.as_int() <=> Int(whole);
-  if (order != 0) return order;
+  if (std::is_neq(order)) return order;
   return real > whole ? std::partial_ordering::less : std::partial_ordering::equivalent;
 }
 
 bool equals(const Value& a, const Value& b) {
   if (a.is_string()) return b.is_string() && a.text() == b.text();
-  if (a.is_number()) return b.is_number() && compare_numbers(a, b) == 0;
+  if (a.is_number()) return b.is_number() && std::is_eq(compare_numbers(a, b));
   if (a.is_none() || a.is_undefined()) return a.is_none() ? b.is_none() : b.is_undefined();
   if (a.is_list()) return b.is_list() && equal_items(a.items(), b.items());
   if (a.is_tuple()) return b.is_tuple() && equal_items(a.items(), b.items());

@@ -61,7 +61,7 @@ class Dict {
   const Value* find(const Value& key) const;
   const Value* find(std::string_view key) const;
   const std::vector<std::pair<Value, Value>>& entries() const { return entries_; }
-  size_t size() const { return entries_.size(); }
+  size_t size() const;
   int depth() const { return depth_; }
   uint64_t deep_bytes() const { return deep_bytes_; }
 
@@ -164,6 +164,10 @@ class Value {
 
   std::variant<None, Undefined, bool, Int, double, StrPtr, ListPtr, TuplePtr, DictPtr, ObjectPtr> data_;
 };
+
+inline size_t Dict::size() const {
+  return entries_.size();
+}
 
 /// The arguments of a call.
 struct Arguments {
