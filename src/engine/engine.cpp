@@ -29,7 +29,7 @@ std::string token_text(const Vocabulary& vocabulary, std::optional<int32_t> id) 
 
 }  // namespace
 
-Engine::Impl::Impl(std::shared_ptr<const Checkpoint> checkpoint, const EngineOptions& options)
+Engine::Impl::Impl(const std::shared_ptr<const Checkpoint>& checkpoint, const EngineOptions& options)
     : kv_type(options.kv_type),
       context(choose_context(*checkpoint, options.context)),
       pool(options.threads, options.affinity),

@@ -12,7 +12,7 @@ namespace nibble {
 
 /// The state behind Engine, shared by the files that implement it.
 struct Engine::Impl {
-  Impl(std::shared_ptr<const Checkpoint> checkpoint, const EngineOptions& options);
+  Impl(const std::shared_ptr<const Checkpoint>& checkpoint, const EngineOptions& options);
 
   /// The cache of conversations, made when first needed.
   KvCache& conversation_cache();

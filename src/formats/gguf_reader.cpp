@@ -77,7 +77,7 @@ class GgufParser {
   GgufValue read_value(const std::string& key);
   GgufArray read_array(const std::string& key);
   template <typename T>
-  std::vector<T> read_numbers(uint64_t count, const std::string& key);
+  std::vector<T> read_numbers(uint64_t count);
   std::vector<bool> read_bools(uint64_t count, const std::string& key);
   std::vector<std::string> read_strings(uint64_t count, const std::string& key);
   bool read_bool(const std::string& key);
@@ -231,34 +231,34 @@ GgufArray GgufParser::read_array(const std::string& key) {
   }
   switch (type) {
     case 0:
-      return {read_numbers<uint8_t>(count, key)};
+      return {read_numbers<uint8_t>(count)};
     case 1:
-      return {read_numbers<int8_t>(count, key)};
+      return {read_numbers<int8_t>(count)};
     case 2:
-      return {read_numbers<uint16_t>(count, key)};
+      return {read_numbers<uint16_t>(count)};
     case 3:
-      return {read_numbers<int16_t>(count, key)};
+      return {read_numbers<int16_t>(count)};
     case 4:
-      return {read_numbers<uint32_t>(count, key)};
+      return {read_numbers<uint32_t>(count)};
     case 5:
-      return {read_numbers<int32_t>(count, key)};
+      return {read_numbers<int32_t>(count)};
     case 6:
-      return {read_numbers<float>(count, key)};
+      return {read_numbers<float>(count)};
     case 7:
       return {read_bools(count, key)};
     case kTypeString:
       return {read_strings(count, key)};
     case kTypeUint64:
-      return {read_numbers<uint64_t>(count, key)};
+      return {read_numbers<uint64_t>(count)};
     case 11:
-      return {read_numbers<int64_t>(count, key)};
+      return {read_numbers<int64_t>(count)};
     default:
-      return {read_numbers<double>(count, key)};
+      return {read_numbers<double>(count)};
   }
 }
 
 template <typename T>
-std::vector<T> GgufParser::read_numbers(uint64_t count, const std::string& key) {
+std::vector<T> GgufParser::read_numbers(uint64_t count) {
   std::vector<T> values(size_t(count), T{});
   if (count > 0) std::memcpy(values.data(), bytes_.data() + at_, values.size() * sizeof(T));
   at_ += count * sizeof(T);

@@ -37,7 +37,7 @@ inline std::filesystem::path fresh_directory(const std::string& name) {
     }
   };
   static const Root root;
-  const auto path = root.path / name;
+  auto path = root.path / name;
   std::filesystem::remove_all(path);
   std::filesystem::create_directories(path);
   return path;

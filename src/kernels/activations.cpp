@@ -101,10 +101,12 @@ void Activations::widen(Quantized& form, ThreadPool& pool) {
   form.q16.resize(form.q.size());
   pool.parallel_for(tokens_, kTokensPerTask, [&](size_t begin, size_t end) {
     for (size_t i = begin * form.stride; i < end * form.stride; i += 4) {
-      form.q16[i] = form.q[i];
-      form.q16[i + 1] = form.q[i + 2];
-      form.q16[i + 2] = form.q[i + 1];
-      form.q16[i + 3] = form.q[i + 3];
+      const int8_t* q = form.q.data() + i;
+      int16_t* wide = form.q16.data() + i;
+      wide[0] = q[0];
+      wide[1] = q[2];
+      wide[2] = q[1];
+      wide[3] = q[3];
     }
   });
   form.widened = true;

@@ -188,7 +188,7 @@ TEST(KvCacheSizeTest, AbsurdSizesAreToldNotTaken) {
   config.n_layers = config.n_kv_heads = most;
   EXPECT_EQ(KvCache::bytes_for(config, most, most, KvType::f16), std::numeric_limits<uint64_t>::max());
   try {
-    KvCache(config, most, most);
+    const KvCache cache(config, most, most);
     FAIL();
   } catch (const Error& error) {
     EXPECT_NE(std::string(error.what()).find("--context"), std::string::npos) << error.what();

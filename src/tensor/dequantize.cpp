@@ -44,8 +44,8 @@ void dequantize_super_min(const Block& b, float* out) {
   unpack_codes(b, q);
   unpack_scales(b, scales, mins);
   for (uint32_t i = 0; i < Block::kElements; ++i) {
-    const float scale = half_to_float(b.d) * float(scales[i / Group]);
-    out[i] = scale * float(q[i]) - half_to_float(b.dmin) * float(mins[i / Group]);
+    const uint32_t g = i / Group;
+    out[i] = half_to_float(b.d) * float(scales[g]) * float(q[i]) - half_to_float(b.dmin) * float(mins[g]);
   }
 }
 
@@ -57,7 +57,8 @@ void dequantize_super(const Block& b, float* out, Value value) {
   unpack_codes(b, q);
   unpack_scales(b, scales);
   for (uint32_t i = 0; i < Block::kElements; ++i) {
-    out[i] = half_to_float(b.d) * float(scales[i / Group]) * float(value(q[i]));
+    const uint32_t g = i / Group;
+    out[i] = half_to_float(b.d) * float(scales[g]) * float(value(q[i]));
   }
 }
 

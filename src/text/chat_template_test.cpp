@@ -12,9 +12,7 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 using testing::AllOf;
-using testing::EndsWith;
 using testing::HasSubstr;
-using testing::Not;
 
 std::string error_of(const std::function<void()>& action) {
   try {

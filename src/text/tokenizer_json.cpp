@@ -124,7 +124,7 @@ class TokenizerJsonReader {
   void read_model_options(const Json& model) {
     for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"}) {
       const Json& value = member(model, key);
-      if (!value.is_null() && value != "") fail("{}: the BPE option {} is not supported", where_, key);
+      if (!value.is_null() && value != Json("")) fail("{}: the BPE option {} is not supported", where_, key);
     }
     vocabulary_.ignore_merges = model.value("ignore_merges", false);
     vocabulary_.fuse_unknown = model.value("fuse_unk", false);

@@ -100,7 +100,7 @@ class PercentFormatter {
     if (layout.precision > int64_t(parts.digits.size())) {
       parts.digits.insert(0, size_t(layout.precision) - parts.digits.size(), '0');
     }
-    return lay_out_number(runtime_, std::move(parts), layout);
+    return lay_out_number(runtime_, parts, layout);
   }
 
   static Int truncated(double value) {
@@ -221,7 +221,7 @@ std::string format_text_spec(Runtime& runtime, const Value& value, FormatSpec sp
   return lay_out_text(runtime, value.text(), spec.layout);
 }
 
-std::string format_number_spec(Runtime& runtime, const Value& value, FormatSpec spec) {
+std::string format_number_spec(Runtime& runtime, const Value& value, const FormatSpec& spec) {
   const std::string_view int_types = "dxXobcn", float_types = "eEfFgG%n";
   if (value.is_int() && (spec.type == '\0' || int_types.find(spec.type) != std::string_view::npos)) {
     if (spec.layout.precision >= 0) fail("Precision not allowed in integer format specifier");

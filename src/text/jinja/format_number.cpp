@@ -128,7 +128,7 @@ NumberParts float_parts(double value, char type, const FieldLayout& layout) {
   return parts;
 }
 
-std::string lay_out_number(Runtime& runtime, NumberParts parts, const FieldLayout& layout) {
+std::string lay_out_number(Runtime& runtime, const NumberParts& parts, const FieldLayout& layout) {
   const std::string head = parts.sign + parts.prefix;
   const char align = layout.align ? layout.align : '>';
   const auto [left, right] = padding(runtime, head.size() + parts.digits.size(), layout, align);

@@ -33,7 +33,7 @@ NumberParts int_parts(Int value, char type, const FieldLayout& layout);
 NumberParts float_parts(double value, char type, const FieldLayout& layout);
 
 /// Puts the parts into the field; charges its width.
-std::string lay_out_number(Runtime& runtime, NumberParts parts, const FieldLayout& layout);
+std::string lay_out_number(Runtime& runtime, const NumberParts& parts, const FieldLayout& layout);
 std::string lay_out_text(Runtime& runtime, std::string text, const FieldLayout& layout);
 
 /// Reads digits at `at`; fails when the number is above `limit`. Returns -1 where there are none.

@@ -19,7 +19,7 @@ class Cycler : public Object {
   int depth() const override { return items_.depth(); }
 
   Value next() {
-    const Value current = items_.items()[position_];
+    Value current = items_.items()[position_];
     position_ = (position_ + 1) % items_.items().size();
     return current;
   }
