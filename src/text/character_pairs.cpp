@@ -35,7 +35,7 @@ CharacterPairs::CharacterPairs(const std::vector<std::string_view>& pieces) {
     }
   }
   std::ranges::sort(others);
-  others.erase(std::ranges::unique(others).begin(), others.end());
+  others.erase(std::unique(others.begin(), others.end()), others.end());
   others_.assign(std::bit_ceil(others.size() * 2 + 2), kNoPair);
   for (const uint64_t pair : others) others_[slot_of(pair)] = pair;
 }
