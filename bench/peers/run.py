@@ -90,7 +90,7 @@ def probe_roof(options):
     if not tiny.exists():
         subprocess.run([options.nibble, "synth", "--shape", "smollm2-135m", "--layers", "1", "--type", "q4_0",
                         "--quiet", "-o", tiny], check=True, stdout=subprocess.DEVNULL)
-    command = [*options.launcher.split(), options.nibble, "bench", tiny, "--prompt", "0", "--generate", "0",
+    command = [*options.launcher.split(), options.nibble, "bench", tiny, "--prompt", "1", "--generate", "0",
                "--json", "--quiet", *threads]
     run = subprocess.run(command, env=engines.ENGINES["nibble"].environment(options), capture_output=True,
                          check=True)
