@@ -71,33 +71,28 @@ void Attention::attend_chunk(const Call& call, const Task& task, uint32_t chunk,
   const uint32_t end = std::min((chunk + 1) * kChunk, queries.first_position + tokens);
   const uint32_t begin = std::max(chunk * kChunk, window_begin(queries.first_position));
   result.clear(rows_of(task), layout.value_stride);
+  thread_local std::vector<View> views;
   for (uint32_t index = begin / kKvBlock; index * kKvBlock < end; ++index) {
     const uint32_t block = index * kKvBlock;
-    // Neighbours that see the whole block go together; those whose view begins or ends in it go one by
-    // one, each with its own limits.
-    const auto sees_all = [&](uint32_t token) {
+    // The tokens that see something of the block are neighbours.
+    size_t first = 0;
+    views.clear();
+    for (uint32_t token = 0; token < tokens; ++token) {
       const uint32_t position = queries.first_position + token;
-      return position + 1 >= block + kKvBlock && window_begin(position) <= block;
-    };
+      const uint32_t from = std::max(block, window_begin(position));
+      const uint32_t to = std::min(block + kKvBlock, position + 1);
+      if (from < to) {
+        views.push_back({from - block, to - block});
+      } else if (views.empty()) {
+        ++first;
+      }
+    }
+    if (views.empty()) continue;
     // The blocks of neighbouring heads follow each other in memory.
     for (uint32_t h = task.heads.begin; h < task.heads.end; ++h) {
-      const std::byte* data = call.cache.block(call.layer, queries.sequence, h, index);
-      const auto attend = [&](uint32_t first, uint32_t last, uint32_t from, uint32_t to) {
-        const size_t row = ((h - task.heads.begin) * tokens + first) * group();
-        rows.attend(layout, data, row, (last - first) * group(), from - block, to - block, result);
-      };
-      for (uint32_t token = 0; token < tokens;) {
-        const uint32_t first = token;
-        while (token < tokens && sees_all(token)) ++token;
-        if (token > first) {
-          attend(first, token, block, block + kKvBlock);
-          continue;
-        }
-        const uint32_t position = queries.first_position + token++;
-        const uint32_t from = std::max(block, window_begin(position));
-        const uint32_t to = std::min(block + kKvBlock, position + 1);
-        if (from < to) attend(first, first + 1, from, to);
-      }
+      const size_t row = ((h - task.heads.begin) * tokens + first) * group();
+      rows.attend(layout, call.cache.block(call.layer, queries.sequence, h, index), row, views, group(),
+                  result);
     }
   }
 }

@@ -10,6 +10,14 @@
 
 namespace nibble {
 
+namespace {
+
+/// Up to so many rows halves are converted as they are multiplied; for more, which would convert them once
+/// for each tile of rows, once for all. Two tiles of AVX-512's scores.
+constexpr size_t kHalfRows = 12;
+
+}  // namespace
+
 void AttentionResult::resize(size_t rows, size_t value_stride) {
   if (out.size() < rows * value_stride) out.resize(rows * value_stride);
   for (auto* per_row : {&max, &sum}) {
@@ -75,17 +83,32 @@ void AttentionRows::load(size_t row, const float* query, const KvLayout& layout)
             {&codes_[index * kKvGroup], nullptr, &scales_[index], &sums_[index], &scaled_sums_[index], 1});
 }
 
-void AttentionRows::score(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
-                          size_t panel, size_t panels) {
+AttentionRows::Floats AttentionRows::floats(const KvLayout& layout, const std::byte* block, size_t rows) {
+  const std::byte* values = block + layout.values;
+  if (layout.type == KvType::f32) {
+    return {.keys = reinterpret_cast<const float*>(block), .values = reinterpret_cast<const float*>(values)};
+  }
+  const auto *half_keys = reinterpret_cast<const half*>(block),
+             *half_values = reinterpret_cast<const half*>(values);
+  if (rows <= kHalfRows) return {.half_keys = half_keys, .half_values = half_values};
+  keys_.resize(layout.head_dim * kKeyStride);
+  values_.resize(kKvBlock * layout.value_stride);
+  vector_ops().half_to_float(half_keys, keys_.data(), keys_.size());
+  vector_ops().half_to_float(half_values, values_.data(), values_.size());
+  return {.keys = keys_.data(), .values = values_.data()};
+}
+
+void AttentionRows::score(const KvLayout& layout, const std::byte* block, const Floats& floats, size_t first,
+                          size_t count, size_t panel, size_t panels) {
   const size_t dim = layout.head_dim, groups = layout.groups(), position = panel * kKeyPanel;
   const float* queries = &queries_[first * dim];
   float* scores = &scores_[first * kKvBlock];
-  if (layout.type == KvType::f32) {
-    vector_ops().attention_scores(queries, count, reinterpret_cast<const float*>(block) + position, panels,
-                                  dim, scores + position, kKvBlock);
-  } else if (layout.type == KvType::f16) {
-    vector_ops().attention_scores_half(queries, count, reinterpret_cast<const half*>(block) + position,
-                                       panels, dim, scores + position, kKvBlock);
+  if (floats.keys != nullptr) {
+    vector_ops().attention_scores(queries, count, floats.keys + position, panels, dim, scores + position,
+                                  kKvBlock);
+  } else if (floats.half_keys != nullptr) {
+    vector_ops().attention_scores_half(queries, count, floats.half_keys + position, panels, dim,
+                                       scores + position, kKvBlock);
   } else {
     const QueryCodes codes{&codes_[first * groups * kKvGroup], &scales_[first * groups],
                            &sums_[first * groups], groups};
@@ -96,15 +119,15 @@ void AttentionRows::score(const KvLayout& layout, const std::byte* block, size_t
 }
 
 ValueWeights AttentionRows::quantize_weights(const KvLayout& layout, const std::byte* block, size_t first,
-                                             size_t count, uint32_t from, uint32_t to) {
+                                             size_t count, View view) {
   const QuantizedAttentionOps& ops = quantized_attention_ops();
   const size_t groups = layout.value_groups();
   const auto* scales = reinterpret_cast<const half*>(block + layout.value_scales);
   const auto* minima = reinterpret_cast<const half*>(block + layout.value_minima);
   for (size_t row = first; row < first + count; ++row) {
     float* weights = &scores_[row * kKvBlock];
-    std::fill(weights, weights + from, 0.0f);
-    std::fill(weights + to, weights + kKvBlock, 0.0f);
+    std::fill(weights, weights + view.from, 0.0f);
+    std::fill(weights + view.to, weights + kKvBlock, 0.0f);
     const size_t index = row * groups;
     weight_scales_[row] = ops.quantize_weights(weights, scales, groups, &planes_[index * 2 * kKvBlock]);
     if (layout.type != KvType::int4) continue;
@@ -116,22 +139,21 @@ ValueWeights AttentionRows::quantize_weights(const KvLayout& layout, const std::
           groups};
 }
 
-void AttentionRows::add_values(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
-                               uint32_t from, uint32_t to, AttentionResult& result) {
+void AttentionRows::add_values(const KvLayout& layout, const std::byte* block, const Floats& floats,
+                               size_t first, size_t count, View view, AttentionResult& result) {
+  const auto [from, to] = view;
   const float *weights = &scores_[first * kKvBlock + from], *rescale = &rescale_[first];
   const size_t positions = to - from, stride = layout.value_stride;
-  const std::byte* values = block + layout.values;
   float* out = &result.out[first * stride];
-  if (layout.type == KvType::f32) {
-    vector_ops().attention_values(weights, kKvBlock, count,
-                                  reinterpret_cast<const float*>(values) + from * stride, positions, stride,
+  if (floats.values != nullptr) {
+    vector_ops().attention_values(weights, kKvBlock, count, floats.values + from * stride, positions, stride,
                                   rescale, out);
-  } else if (layout.type == KvType::f16) {
-    vector_ops().attention_values_half(weights, kKvBlock, count,
-                                       reinterpret_cast<const half*>(values) + from * stride, positions,
-                                       stride, rescale, out);
+  } else if (floats.half_values != nullptr) {
+    vector_ops().attention_values_half(weights, kKvBlock, count, floats.half_values + from * stride,
+                                       positions, stride, rescale, out);
   } else {
-    const ValueWeights integers = quantize_weights(layout, block, first, count, from, to);
+    const ValueWeights integers = quantize_weights(layout, block, first, count, view);
+    const std::byte* values = block + layout.values;
     const QuantizedAttentionOps& ops = quantized_attention_ops();
     const size_t first_quad = from / 4, last_quad = (to + 3) / 4;
     if (layout.type == KvType::int8) {
@@ -144,16 +166,29 @@ void AttentionRows::add_values(const KvLayout& layout, const std::byte* block, s
   }
 }
 
-void AttentionRows::attend(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
-                           uint32_t from, uint32_t to, AttentionResult& result) {
-  // Whole panels are multiplied; the scores outside of [from, to) are not looked at.
-  const size_t panel = from / kKeyPanel, panels = (to + kKeyPanel - 1) / kKeyPanel - panel;
-  score(layout, block, first, count, panel, panels);
-  for (size_t row = first; row < first + count; ++row) {
+void AttentionRows::attend(const KvLayout& layout, const std::byte* block, size_t first,
+                           std::span<const View> views, size_t group, AttentionResult& result) {
+  View all = views[0];
+  for (const View& view : views) all = {std::min(all.from, view.from), std::max(all.to, view.to)};
+  const size_t rows = views.size() * group;
+  const Floats floats = layout.quantized() ? Floats{} : this->floats(layout, block, rows);
+  // Whole panels are multiplied; the scores that a token does not see are not looked at.
+  const size_t panel = all.from / kKeyPanel, panels = (all.to + kKeyPanel - 1) / kKeyPanel - panel;
+  score(layout, block, floats, first, rows, panel, panels);
+  for (size_t r = 0; r < rows; ++r) {
+    const size_t row = first + r;
+    const auto [from, to] = views[r / group];
     rescale_[row] = vector_ops().softmax_step(&scores_[row * kKvBlock + from], to - from, &result.max[row],
                                               &result.sum[row]);
   }
-  add_values(layout, block, first, count, from, to, result);
+  // What a token does not see may be infinite, of which no weight makes nothing: neighbours go together only
+  // where they see the same.
+  for (size_t token = 0; token < views.size();) {
+    size_t next = token + 1;
+    while (next < views.size() && views[next] == views[token]) ++next;
+    add_values(layout, block, floats, first + token * group, (next - token) * group, views[token], result);
+    token = next;
+  }
 }
 
 }  // namespace nibble

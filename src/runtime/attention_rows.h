@@ -2,8 +2,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
+#include "base/half.h"
 #include "kernels/matmul_args.h"
 #include "runtime/kv_layout.h"
 
@@ -21,29 +23,45 @@ struct AttentionResult {
   std::vector<float> max, sum;  // [rows], of the scores seen and of exp(score - max)
 };
 
+/// The positions [from, to) of a block that a token sees.
+struct View {
+  uint32_t from, to;
+  bool operator==(const View&) const = default;
+};
+
 /// The queries of a task, and one step of their attention: a block of keys and values of one head.
 class AttentionRows {
  public:
   void resize(size_t rows, const KvLayout& layout);
   /// Sets a row's query [head_dim].
   void load(size_t row, const float* query, const KvLayout& layout);
-  /// Rows [first, first + count) see the positions [from, to) of the block.
-  void attend(const KvLayout& layout, const std::byte* block, size_t first, size_t count, uint32_t from,
-              uint32_t to, AttentionResult& result);
+  /// Some neighbouring tokens, each with `group` rows from row `first` on, and what each sees of the block,
+  /// which is not nothing.
+  void attend(const KvLayout& layout, const std::byte* block, size_t first, std::span<const View> views,
+              size_t group, AttentionResult& result);
 
  private:
-  void score(const KvLayout& layout, const std::byte* block, size_t first, size_t count, size_t panel,
-             size_t panels);
-  void add_values(const KvLayout& layout, const std::byte* block, size_t first, size_t count, uint32_t from,
-                  uint32_t to, AttentionResult& result);
+  /// A block's keys [head_dim, kKeyStride] and values [kKvBlock, value_stride] as the rows are multiplied
+  /// with them; for a cache of integers they stay where they are.
+  struct Floats {
+    const half *half_keys = nullptr, *half_values = nullptr;
+    const float *keys = nullptr, *values = nullptr;
+  };
+  Floats floats(const KvLayout& layout, const std::byte* block, size_t rows);
+
+  void score(const KvLayout& layout, const std::byte* block, const Floats& floats, size_t first, size_t count,
+             size_t panel, size_t panels);
+  void add_values(const KvLayout& layout, const std::byte* block, const Floats& floats, size_t first,
+                  size_t count, View view, AttentionResult& result);
 
   /// The rows' scores as the integers that quantized values are multiplied with.
   ValueWeights quantize_weights(const KvLayout& layout, const std::byte* block, size_t first, size_t count,
-                                uint32_t from, uint32_t to);
+                                View view);
 
-  std::vector<float> queries_;  // [rows, head_dim], scaled by 1 / sqrt(head_dim)
-  std::vector<float> scores_;   // [rows, kKvBlock]
-  std::vector<float> rescale_;  // [rows]
+  std::vector<float> queries_;        // [rows, head_dim], scaled by 1 / sqrt(head_dim)
+  std::vector<float> scores_;         // [rows, kKvBlock]
+  std::vector<float> rescale_;        // [rows]
+  std::vector<float> keys_, values_;  // of a block of halves
   // For int8 and int4; groups are those of the layout.
   std::vector<int8_t> codes_;          // [rows, groups * kKvGroup], of the queries
   std::vector<float> scales_;          // [rows, groups]
