@@ -126,7 +126,7 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
     for (size_t t = begin; t < end; ++t) model_->embed(size_t(batch[t].id), &s.buffers.x[t * config.hidden]);
   });
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
-    run_layer(*model_, layer, s.slice, s.rope, s.attention, cache, s.buffers, pool_);
+    run_layer(config, model_->layers()[layer], layer, s.slice, s.rope, s.attention, cache, s.buffers, pool_);
   }
 }
 

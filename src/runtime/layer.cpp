@@ -79,34 +79,40 @@ void multiply_swiglu(const LayerWeights& w, Buffers& b, size_t tokens, size_t ff
 
 }  // namespace
 
-void run_layer(const Model& model, uint32_t layer, const Slice& slice, const Rope& rope, Attention& attention,
-               KvCache& cache, Buffers& b, ThreadPool& pool) {
-  const ModelConfig& config = model.config();
-  const LayerWeights& w = model.layers()[layer];
+void run_layer(const ModelConfig& config, const LayerWeights& w, uint32_t cache_layer, const Slice& slice,
+               const Rope& rope, Attention& attention, KvCache& cache, Buffers& b, ThreadPool& pool,
+               const LayerObserver* observer) {
   const size_t tokens = slice.tokens(), hidden = config.hidden, ffn = config.ffn;
   const size_t q_width = size_t(config.n_heads) * config.head_dim;
   const size_t kv_width = size_t(config.n_kv_heads) * config.head_dim;
   Activations& input = b.activations;
+  const auto observe = [&](LayerInput which) {
+    if (observer != nullptr) (*observer)(which, input);
+  };
 
   // Attention: x += W_o attention(rope(W_q n), rope(W_k n), W_v n), n = norm(x).
   input.set_normalized(b.x.data(), w.attention_norm.data(), config.norm_eps, tokens, hidden);
+  observe(LayerInput::qkv);
   OperationTimer timer(Operation::qkv);
   const Linear::Product qkv[] = {
       {&w.q, b.q.data(), q_width}, {&w.k, b.k.data(), kv_width}, {&w.v, b.v.data(), kv_width}};
   Linear::multiply_all(qkv, input, pool);
   timer.next(Operation::rope_cache);
-  place_in_sequence(config, w, layer, slice, rope, cache, b, pool);
+  place_in_sequence(config, w, cache_layer, slice, rope, cache, b, pool);
   timer.next(Operation::attention);
-  attention.run(cache, layer, slice.blocks(), b.q.data(), b.attended.data(), pool);
+  attention.run(cache, cache_layer, slice.blocks(), b.q.data(), b.attended.data(), pool);
   input.set(b.attended.data(), tokens, q_width);
+  observe(LayerInput::attention_output);
   timer.next(Operation::attention_output);
   multiply_into_residual(w.attention_output, w.output_bias, b, tokens, hidden, pool);
 
   // Feed-forward: x += W_down (silu(W_gate n) * W_up n), n = norm(x).
   input.set_normalized(b.x.data(), w.ffn_norm.data(), config.norm_eps, tokens, hidden);
+  observe(LayerInput::gate_up);
   timer.next(Operation::gate_up);
   multiply_swiglu(w, b, tokens, ffn, pool);
   input.set(b.gate.data(), tokens, ffn);
+  observe(LayerInput::down);
   timer.next(Operation::down);
   multiply_into_residual(w.down, {}, b, tokens, hidden, pool);
 }

@@ -4,23 +4,11 @@
 #include <vector>
 
 #include "base/thread_pool.h"
-#include "kernels/linear.h"
 #include "model/checkpoint.h"
+#include "runtime/layer_weights.h"
 #include "runtime/packed_weights.h"
 
 namespace nibble {
-
-/// The weights of one layer, ready for the kernels. Shapes are [outputs, inputs].
-struct LayerWeights {
-  std::vector<float> attention_norm;  // [hidden]
-  Linear q, k, v;                     // [n_heads * head_dim, hidden], [n_kv_heads * head_dim, hidden] twice
-  std::vector<float> q_bias, k_bias, v_bias, output_bias;  // empty when the architecture has none
-  std::vector<float> q_norm, k_norm;                       // [head_dim], empty when the architecture has none
-  Linear attention_output;                                 // [hidden, n_heads * head_dim]
-  std::vector<float> ffn_norm;                             // [hidden]
-  Linear gate, up;                                         // [ffn, hidden]
-  Linear down;                                             // [hidden, ffn]
-};
 
 /// A model whose weights are packed and ready to run. Immutable, so sessions share it.
 class Model {
@@ -41,7 +29,6 @@ class Model {
   const Linear& output() const { return output_; }  // [vocab, hidden]; the embedding when they are tied
 
  private:
-  friend class ModelLoader;
   std::shared_ptr<const Checkpoint> checkpoint_;
   PackedWeights packed_;  // what the matrices of the layers refer to
   const TensorView* embedding_ = nullptr;
