@@ -1,0 +1,22 @@
+#include "calibrate/statistics.h"
+
+namespace nibble {
+
+InputStatistics::InputStatistics(size_t channels, Kind kind) : squares_(channels) {
+  if (kind == Kind::hessian) hessian_ = TileMatrix(channels);
+}
+
+void InputStatistics::add(const float* x, size_t tokens, ThreadPool& pool) {
+  constexpr size_t kChannels = 256;
+  const size_t channels = squares_.size();
+  pool.parallel_for(channels, kChannels, [&](size_t begin, size_t end) {
+    for (size_t t = 0; t < tokens; ++t) {
+      const float* row = x + t * channels;
+      for (size_t c = begin; c < end; ++c) squares_[c] += double(row[c]) * double(row[c]);
+    }
+  });
+  if (hessian_.size() > 0) add_gram(hessian_, x, tokens, pool);
+  tokens_ += tokens;
+}
+
+}  // namespace nibble
