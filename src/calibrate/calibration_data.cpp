@@ -1,6 +1,7 @@
 #include "calibrate/calibration_data.h"
 
 #include <algorithm>
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"

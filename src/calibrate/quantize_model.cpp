@@ -2,169 +2,22 @@
 
 #include <algorithm>
 #include <chrono>
-#include <functional>
-#include <future>
-#include <optional>
+#include <map>
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "calibrate/gptq_model.h"
+#include "calibrate/tensor_writer.h"
 #include "model/rope_factors.h"
-#include "model/rope_permutation.h"
-#include "quantize/double_quant.h"
-#include "quantize/finite.h"
-#include "quantize/quantize_row.h"
-#include "tensor/dequantize.h"
+#include "model/tensor_names.h"
 
 namespace nibble {
 
 namespace {
 
-/// Float32 bytes of the rows that are read, quantized and written as one piece: large enough that
-/// threads share it evenly, small enough that two pieces and their results stay in the last-level cache.
-constexpr uint64_t kPieceBytes = 16u << 20;
-
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
-/// Rows of a source tensor in the order in which GGUF holds them.
-class SourceRows {
- public:
-  SourceRows(const Checkpoint& checkpoint, const TensorView& tensor)
-      : checkpoint_(checkpoint),
-        tensor_(tensor),
-        permuted_(needs_row_permutation(checkpoint.config(), tensor.name)) {}
-
-  /// float32 [cols]. Throws Error on a value that is not finite.
-  void read(uint64_t row, float* out) const {
-    const bool vector = tensor_.shape.size() < 2;
-    if (!read_finite(permuted_ && !vector ? source_index(row) : row, out)) {
-      fail("{}: tensor {} holds a NaN or an infinity in row {}; the checkpoint is damaged, get it again",
-           checkpoint_.path().string(), tensor_.name, row);
-    }
-    if (permuted_ && vector) permute(out);
-  }
-
-  /// Gives back the pages of rows that were read for the last time.
-  void release(uint64_t first, uint64_t count) const {
-    if (permuted_ || dtype_info(tensor_.dtype).layout == Layout::planes) return;
-    const uint64_t stride = row_bytes(tensor_.dtype, tensor_.cols());
-    TensorView part = tensor_;
-    part.data = tensor_.data.subspan(first * stride, count * stride);
-    checkpoint_.release(part);
-  }
-
- private:
-  /// False when a value is not finite.
-  bool read_finite(uint64_t row, float* out) const {
-    const DType dtype = tensor_.dtype;
-    const uint64_t cols = tensor_.cols();
-    if (dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16) {
-      return expand_finite(dtype, tensor_.data.data() + row * row_bytes(dtype, cols), out, cols);
-    }
-    dequantize_rows(tensor_, row, 1, out);
-    return all_finite(out, cols);
-  }
-  uint64_t source_index(uint64_t index) const {
-    return hf_row_of(index, checkpoint_.config().head_dim, checkpoint_.config().rope.dims);
-  }
-  void permute(float* bias) const {
-    const std::vector<float> source(bias, bias + tensor_.cols());
-    for (uint64_t i = 0; i < source.size(); ++i) bias[i] = source[source_index(i)];
-  }
-
-  const Checkpoint& checkpoint_;
-  const TensorView& tensor_;
-  bool permuted_;
-};
-
-/// Appends pieces to the file while the next ones are made.
-class BackgroundWriter {
- public:
-  explicit BackgroundWriter(GgufWriter& writer) : writer_(writer) {}
-  ~BackgroundWriter() {
-    if (pending_.valid()) pending_.wait();
-  }
-
-  void write(std::vector<std::byte> piece) {
-    wait();
-    piece_ = std::move(piece);
-    pending_ = std::async(std::launch::async, [this] { writer_.write(piece_); });
-  }
-  void wait() {
-    if (pending_.valid()) pending_.get();
-  }
-
- private:
-  GgufWriter& writer_;
-  std::vector<std::byte> piece_;
-  std::future<void> pending_;
-};
-
-struct Work {
-  const Checkpoint& checkpoint;
-  ThreadPool& pool;
-  BackgroundWriter& writer;
-  Progress& progress;
-};
-
-/// Rows that a thread takes at a time: a few, so that the threads end a piece together.
-uint64_t grain_of(uint64_t rows, int threads) {
-  return std::max<uint64_t>(1, rows / uint64_t(8 * threads));
-}
-
-/// Makes the bytes of one row: (row, its values, where they go).
-using RowFunction = std::function<void(uint64_t row, const float* values, std::byte* out)>;
-
-/// Reads a tensor piece by piece, has threads make its rows of `stride` bytes, and appends them.
-void write_rows(const Work& work, const TensorView& tensor, uint64_t stride, const RowFunction& make_row) {
-  const SourceRows source(work.checkpoint, tensor);
-  const uint64_t cols = tensor.cols(), rows = tensor.rows();
-  const uint64_t piece_rows = std::max<uint64_t>(1, kPieceBytes / (4 * cols));
-  for (uint64_t first = 0; first < rows; first += piece_rows) {
-    const uint64_t count = std::min(piece_rows, rows - first);
-    std::vector<std::byte> piece(count * stride);
-    work.pool.parallel_for(count, grain_of(count, work.pool.size()), [&](size_t begin, size_t end) {
-      std::vector<float> values(cols);
-      for (size_t row = begin; row < end; ++row) {
-        source.read(first + row, values.data());
-        make_row(first + row, values.data(), piece.data() + row * stride);
-      }
-    });
-    source.release(first, count);
-    work.writer.write(std::move(piece));
-    work.progress.add(count * cols, tensor.name);
-  }
-  work.checkpoint.release(tensor);
-}
-
-void write_tensor(const Work& work, const TensorView& tensor, DType to) {
-  const uint64_t cols = tensor.cols();
-  if (dtype_info(to).layout != Layout::planes) {
-    write_rows(work, tensor, row_bytes(to, cols),
-               [&](uint64_t, const float* values, std::byte* out) { quantize_row(to, values, out, cols); });
-    return;
-  }
-  DoubleQuantizer quantizer(to, tensor.elements());
-  write_rows(work, tensor, cols / 2, [&](uint64_t row, const float* values, std::byte* out) {
-    quantizer.add(row * cols, values, cols, out);
-  });
-  work.writer.write(quantizer.finish());
-}
-
-/// A tensor whose type and row order stay is copied, so that nothing is lost by a second rounding.
-bool copies(const Checkpoint& checkpoint, const TensorView& tensor, DType to) {
-  return tensor.dtype == to && !needs_row_permutation(checkpoint.config(), tensor.name);
-}
-
-void copy_tensor(const Work& work, const TensorView& tensor) {
-  for (uint64_t at = 0; at < tensor.data.size(); at += kPieceBytes) {
-    const auto part = tensor.data.subspan(at, std::min<uint64_t>(kPieceBytes, tensor.data.size() - at));
-    work.writer.write({part.begin(), part.end()});
-  }
-  work.checkpoint.release(tensor);
-  work.progress.add(tensor.elements(), tensor.name);
-}
-
-GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe) {
+GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe, const QuantizeMethod& method) {
   if (const auto file_type = gguf_file_type(recipe)) {
     metadata.set("general.file_type", *file_type);
   } else {
@@ -172,7 +25,12 @@ GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe) {
   }
   metadata.set("general.quantization_version", uint32_t(2));
   metadata.set("nibble.quantize.type", recipe.name);
-  metadata.set("nibble.quantize.method", std::string("rtn"));
+  metadata.set("nibble.quantize.method", std::string(method.gptq ? "gptq" : "rtn"));
+  if (method.calibration != nullptr) {
+    metadata.set("nibble.calibration.source", method.calibration->source);
+    metadata.set("nibble.calibration.sequences", uint32_t(method.calibration->sequences.size()));
+    metadata.set("nibble.calibration.tokens", method.calibration->tokens());
+  }
   for (const char* split : {"split.no", "split.count", "split.tensors.count"}) metadata.erase(split);
   return metadata;
 }
@@ -184,50 +42,119 @@ std::vector<float> missing_rope_factors(const Checkpoint& checkpoint) {
   return llama3_freq_factors(rope);
 }
 
+/// When a tensor's turn comes: what lies outside the layers, the layers, the output matrix, whose input is
+/// known last.
+uint64_t turn_of(const Checkpoint& checkpoint, const TensorView& tensor) {
+  if (tensor.name == output_tensor(checkpoint).name) return uint64_t(checkpoint.config().n_layers) + 1;
+  const auto name = split_layer_name(tensor.name);
+  return name ? name->layer + 1 : 0;
+}
+
+/// A model that is being written: each tensor, what it becomes, and where.
+struct Job {
+  const Checkpoint& checkpoint;
+  const QuantizeMethod& method;
+  std::vector<const TensorView*> tensors;  ///< in the order of the file
+  std::map<std::string, DType> types;
+  ThreadPool& pool;
+
+  void write_plain(const TensorView& tensor, TensorWriter& writer) const {
+    const Importance* importance = method.importance;
+    const auto weights = importance ? importance->find(tensor.name) : Importance::const_iterator();
+    const bool weighted = importance && weights != importance->end();
+    writer.write(tensor, types.at(tensor.name), weighted ? weights->second.data() : nullptr);
+  }
+};
+
+void write_with_gptq(const Job& job, TensorWriter& writer) {
+  const auto type_of = [&](const TensorView& tensor) { return job.types.at(tensor.name); };
+  GptqModel model(job.checkpoint, *job.method.calibration, type_of, *job.method.gptq, job.pool);
+  const uint64_t last = uint64_t(job.checkpoint.config().n_layers) + 1;
+  uint64_t turn = 0;
+  std::map<std::string, GptqModel::Bytes> quantized;
+  for (const TensorView* tensor : job.tensors) {
+    for (; turn < turn_of(job.checkpoint, *tensor); ++turn) {
+      if (turn + 1 < last) quantized = model.next_layer();
+      if (turn + 1 == last) quantized[tensor->name] = model.output();
+    }
+    const auto bytes = quantized.find(tensor->name);
+    if (bytes != quantized.end() && !bytes->second.empty()) {
+      writer.write_quantized(*tensor, bytes->second);
+    } else {
+      job.write_plain(*tensor, writer);
+    }
+  }
+}
+
 /// Decides every tensor before anything is written.
-QuantizeSummary plan_tensors(const Checkpoint& checkpoint, const Recipe& recipe) {
+QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, const ModelConfig& config,
+                             const Recipe& recipe) {
   QuantizeSummary summary;
-  for (const TensorView& tensor : checkpoint.tensors()) {
-    const RecipeChoice choice = recipe_choice(recipe, checkpoint.config(), tensor);
-    const auto bytes = tensor_bytes(choice.dtype, tensor.rows(), tensor.cols());
+  for (const TensorView* tensor : tensors) {
+    const RecipeChoice choice = recipe_choice(recipe, config, *tensor);
+    const auto bytes = tensor_bytes(choice.dtype, tensor->rows(), tensor->cols());
     if (!bytes)
-      fail("tensor {} has rows of {} values, which {} can't hold", tensor.name, tensor.cols(),
+      fail("tensor {} has rows of {} values, which {} can't hold", tensor->name, tensor->cols(),
            dtype_name(choice.dtype));
     summary.tensors.push_back(
-        {tensor.name, tensor.dtype, choice.dtype, choice.fallback, tensor.elements(), *bytes});
-    summary.parameters += tensor.elements();
+        {tensor->name, tensor->dtype, choice.dtype, choice.fallback, tensor->elements(), *bytes});
+    summary.parameters += tensor->elements();
   }
   return summary;
 }
 
+/// The order in which the tensors are written: the checkpoint's, or that in which GPTQ comes to them.
+std::vector<const TensorView*> file_order(const Checkpoint& checkpoint, bool by_turn) {
+  std::vector<const TensorView*> tensors;
+  for (const TensorView& tensor : checkpoint.tensors()) tensors.push_back(&tensor);
+  if (by_turn) {
+    std::stable_sort(tensors.begin(), tensors.end(), [&](const TensorView* a, const TensorView* b) {
+      return turn_of(checkpoint, *a) < turn_of(checkpoint, *b);
+    });
+  }
+  return tensors;
+}
+
+void check_importance(const Checkpoint& checkpoint, const Importance& importance) {
+  bool known = importance.empty();
+  for (const auto& [name, weights] : importance) {
+    const TensorView* tensor = checkpoint.find(name);
+    if (tensor == nullptr) continue;
+    known = true;
+    if (tensor->cols() == weights.size()) continue;
+    fail("the importance matrix has {} values for {}, whose rows have {}: it was made for another model",
+         weights.size(), name, tensor->cols());
+  }
+  if (!known) fail("the importance matrix names no tensor of this model: it was made for another one");
+}
+
 }  // namespace
 
-QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe, GgufMetadata metadata,
+QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
+                               const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
-  QuantizeSummary summary = plan_tensors(checkpoint, recipe);
+  if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
+  const bool gptq = method.gptq.has_value();
+  Job job{checkpoint, method, file_order(checkpoint, gptq), {}, pool};
+  QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
-    declared.push_back({summary.tensors[i].name, summary.tensors[i].to, checkpoint.tensors()[i].shape});
+    declared.push_back({summary.tensors[i].name, summary.tensors[i].to, job.tensors[i]->shape});
+    job.types[summary.tensors[i].name] = summary.tensors[i].to;
   }
   const std::vector<float> rope_factors = missing_rope_factors(checkpoint);
   if (!rope_factors.empty()) declared.push_back({kRopeFactors, DType::F32, {rope_factors.size()}});
-  GgufWriter file(output, with_recipe(std::move(metadata), recipe), std::move(declared));
+  GgufWriter file(output, with_recipe(std::move(metadata), recipe, method), std::move(declared));
   {
-    BackgroundWriter writer(file);
     Progress progress("quantize to " + recipe.name, summary.parameters, "weights");
-    const Work work{checkpoint, pool, writer, progress};
-    for (size_t i = 0; i < summary.tensors.size(); ++i) {
-      const TensorView& tensor = checkpoint.tensors()[i];
-      const DType to = summary.tensors[i].to;
-      if (copies(checkpoint, tensor, to)) {
-        copy_tensor(work, tensor);
-      } else {
-        write_tensor(work, tensor, to);
-      }
+    TensorWriter writer(checkpoint, file, progress, pool);
+    if (gptq) {
+      write_with_gptq(job, writer);
+    } else {
+      for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
     }
-    const auto factors = std::as_bytes(std::span(rope_factors));
-    if (!factors.empty()) writer.write({factors.begin(), factors.end()});
+    if (!rope_factors.empty()) writer.write_values(rope_factors);
     writer.wait();
   }
   file.finish();

@@ -1,13 +1,17 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "calibrate/calibration_data.h"
+#include "calibrate/imatrix.h"
 #include "calibrate/recipe.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
+#include "quantize/gptq.h"
 
 namespace nibble {
 
@@ -29,13 +33,23 @@ struct QuantizeSummary {
   }
 };
 
-/// Writes a checkpoint with its tensors as the recipe says, round-to-nearest, as one GGUF file. Streams
-/// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization
-/// adds an eighth of its float32 size). `metadata` is what the file carries; the keys that describe the
-/// quantization are set here. Hugging Face checkpoints get GGUF's row order (model/).
+/// How codes are chosen.
+struct QuantizeMethod {
+  const Importance* importance = nullptr;  ///< weights round-to-nearest's errors, where it names the tensor
+  std::optional<GptqOptions> gptq;         ///< needs calibration
+  const CalibrationData* calibration = nullptr;  ///< also goes into the file's metadata
+};
+
+/// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest streams rows:
+/// memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds an
+/// eighth of its float32 size); GPTQ holds one layer, its Hessians, and the calibration's hidden states, and
+/// takes matrices whose type has no grid (quantize/block_grid.h) to nearest. `metadata` is what the file
+/// carries; the keys that describe the quantization are set here. Hugging Face checkpoints get GGUF's row
+/// order (model/).
 /// Throws Error naming the tensor and the row that holds a NaN or an infinity; the target appears only
 /// when complete.
-QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe, GgufMetadata metadata,
+QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
+                               const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool);
 
 }  // namespace nibble

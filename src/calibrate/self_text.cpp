@@ -1,6 +1,9 @@
 #include "calibrate/self_text.h"
 
+#include <algorithm>
 #include <random>
+#include <span>
+#include <utility>
 
 #include "base/error.h"
 #include "base/progress.h"

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <cstdint>
+#include <memory>
+
 #include "base/thread_pool.h"
 #include "calibrate/calibration_data.h"
 #include "model/checkpoint.h"

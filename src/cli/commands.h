@@ -68,6 +68,7 @@ inline CLI::Validator not_negative() {
 void add_inspect(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_logits(CLI::App& app);
+void add_imatrix(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_eval(CLI::App& app);
 void add_compare(CLI::App& app);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   nibble::add_inspect(app);
   nibble::add_tokenize(app);
   nibble::add_logits(app);
+  nibble::add_imatrix(app);
   nibble::add_quantize(app);
   nibble::add_generate(app);
   nibble::add_chat(app);

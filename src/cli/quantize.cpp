@@ -8,13 +8,16 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "calibrate/imatrix.h"
 #include "calibrate/quantize_model.h"
 #include "calibrate/recipe.h"
+#include "cli/calibration_options.h"
 #include "cli/commands.h"
 #include "cli/output_path.h"
 #include "engine/vocabulary_loader.h"
 #include "model/checkpoint.h"
 #include "model/gguf_config.h"
+#include "quantize/block_grid.h"
 
 namespace nibble {
 
@@ -22,11 +25,33 @@ namespace {
 
 struct QuantizeFlags {
   CommonOptions common;
-  std::string model, output, method = "rtn";
+  CalibrationFlags calibration;
+  std::string model, output, imatrix, method = "rtn";
   RecipeRequest request;
   std::string output_type, embedding_type;
   bool pure = false, json = false;
+  bool calibrates() const { return method != "rtn"; }
 };
+
+void check(const QuantizeFlags& options) {
+  check_output_path("-o", options.output,
+                    {options.model, options.imatrix, options.calibration.options.source});
+  check_input_file(options.imatrix);
+  if (!options.calibrates() && options.calibration.given()) {
+    throw_usage(
+        "--method rtn uses no calibration text: leave --calibration out, or weight it with --imatrix");
+  }
+  if (options.calibrates() && !options.imatrix.empty()) {
+    throw_usage("--imatrix weights --method rtn; {} gathers more from its own calibration", options.method);
+  }
+}
+
+/// Methods that choose code by code need a type whose scales are known before its codes.
+void check_method(const QuantizeFlags& options, const Recipe& recipe) {
+  if (!options.calibrates() || has_grid(recipe.weights)) return;
+  throw_usage("--method {} chooses codes within given scales, and {} has none to choose: use --method rtn",
+              options.method, recipe.name);
+}
 
 DType dtype_option(const std::string& flag, const std::string& name) {
   const auto dtype = dtype_from_name(name);
@@ -102,13 +127,26 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
 }
 
 void run_quantize(const QuantizeFlags& options) {
-  check_output_path("-o", options.output, {options.model});
+  check(options);
   Progress::set_quiet(options.common.quiet);
   const Recipe recipe = recipe_of(options);
+  check_method(options, recipe);
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
+  QuantizeMethod method;
+  Importance importance;
+  if (!options.imatrix.empty()) {
+    importance = read_imatrix(options.imatrix).importance();
+    method.importance = &importance;
+  }
+  CalibrationData calibration;
+  if (options.calibrates()) {
+    calibration = options.calibration.load(checkpoint, pool);
+    method.calibration = &calibration;
+    method.gptq.emplace();
+  }
   const QuantizeSummary summary =
-      quantize_model(*checkpoint, recipe, metadata_of(*checkpoint), options.output, pool);
+      quantize_model(*checkpoint, recipe, method, metadata_of(*checkpoint), options.output, pool);
   if (options.json) {
     fmt::print("{}\n", summary_json(options, recipe, summary).dump());
   } else {
@@ -128,8 +166,16 @@ void add_quantize(CLI::App& app) {
       ->add_option("--type", options->request.type,
                    fmt::format("What most tensors become: {}", fmt::join(recipe_names(), ", ")))
       ->required();
-  command->add_option("--method", options->method, "How codes are chosen: rtn (round-to-nearest)")
-      ->check(CLI::IsMember({"rtn"}));
+  command
+      ->add_option("--method", options->method,
+                   "How codes are chosen: rtn (round-to-nearest), or gptq, which makes rounding errors good "
+                   "in other weights, as calibration text shows how")
+      ->check(CLI::IsMember({"rtn", "gptq"}));
+  command
+      ->add_option("--imatrix", options->imatrix,
+                   "Weight rtn's errors with an importance matrix: 'nibble imatrix' or llama.cpp writes it")
+      ->type_name("FILE");
+  options->calibration.add_to(*command);
   command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128")
       ->check(at_least_one());
   command->add_flag("--asymmetric", options->request.asymmetric, "int4 with a minimum per group");

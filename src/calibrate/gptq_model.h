@@ -1,0 +1,52 @@
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "calibrate/calibration_run.h"
+#include "calibrate/layer_statistics.h"
+#include "quantize/gptq.h"
+
+namespace nibble {
+
+/// Quantizes a model's matrices with GPTQ, layer by layer: a layer's Hessians are those of its inputs behind
+/// the layers that are quantized already, so that later layers make good what earlier ones lost (Frantar et
+/// al. 2022, section 4). Holds the calibration's hidden states and one layer.
+class GptqModel {
+ public:
+  using Bytes = std::vector<std::byte>;
+  /// The type that a tensor becomes.
+  using TypeOf = std::function<DType(const TensorView&)>;
+
+  GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+            const GptqOptions& options, ThreadPool& pool);
+
+  /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
+  /// whose type takes no codes (has_grid), is not among them.
+  std::map<std::string, Bytes> next_layer();
+  /// The output matrix, after all layers; empty where next_layer() would leave it out.
+  Bytes output();
+
+ private:
+  bool takes_codes(const TensorView& tensor) const;
+  /// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
+  /// take a third of the time and move the statistics by less than the choice of text does.
+  Linear pack_to_watch(const TensorView& tensor, std::deque<Bytes>& memory);
+  /// Quantizes the matrices with one input.
+  void quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
+                std::map<std::string, Bytes>& result);
+  Bytes quantize(const TensorView& tensor, const GptqFactor& factor);
+
+  const Checkpoint& checkpoint_;
+  TypeOf type_of_;
+  GptqOptions options_;
+  ThreadPool& pool_;
+  CalibrationRun run_;
+  uint32_t layer_ = 0;
+};
+
+}  // namespace nibble

@@ -1,0 +1,55 @@
+#include "calibrate/imatrix.h"
+
+#include <fmt/format.h>
+
+#include "base/progress.h"
+#include "calibrate/layer_statistics.h"
+
+namespace nibble {
+
+namespace {
+
+Imatrix::Entry entry_of(const InputStatistics& statistics) {
+  const auto& squares = statistics.squares();
+  return {{squares.begin(), squares.end()}, float(statistics.tokens())};
+}
+
+}  // namespace
+
+Importance Imatrix::importance() const {
+  Importance result;
+  for (const auto& [name, entry] : entries) {
+    if (!(entry.count > 0)) continue;
+    std::vector<float>& means = result[name];
+    for (const float sum : entry.sums) means.push_back(sum / entry.count);
+  }
+  return result;
+}
+
+Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& data, ThreadPool& pool) {
+  constexpr auto kKind = InputStatistics::Kind::diagonal;
+  const ModelConfig& config = checkpoint.config();
+  Imatrix result;
+  result.datasets = {data.source};
+  result.chunk_count = uint32_t(data.sequences.size());
+  result.chunk_size = uint32_t(data.sequences[0].size());
+  CalibrationRun run(checkpoint, data, pool);
+  Progress progress("Importance matrix", config.n_layers, "layers");
+  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+    const LayerWeights weights =
+        load_layer(checkpoint, layer, [&](const TensorView& tensor) { return Linear::pack(tensor, pool); });
+    const LayerStatistics statistics = gather_statistics(run, config, weights, true, kKind, pool);
+    for (size_t input = 0; input < kInputMatrices.size(); ++input) {
+      for (const std::string& part : kInputMatrices[input]) {
+        result.entries[fmt::format("blk.{}.{}", layer, part)] = entry_of(statistics[input]);
+      }
+    }
+    checkpoint.release_all();
+    progress.add(1);
+  }
+  result.entries[output_tensor(checkpoint).name] =
+      entry_of(gather_output_statistics(run, config, kKind, pool));
+  return result;
+}
+
+}  // namespace nibble

@@ -1,0 +1,157 @@
+"""Calibration: where its text comes from, and `quantize --method gptq` as a user runs it."""
+import json
+import shutil
+
+import gguf
+import numpy as np
+import pytest
+
+import tiny_model
+from make_checkpoint import make_config, make_weights, write_huggingface
+
+SMALL = ["--calibration-sequences", 4, "--calibration-tokens", 24, "--quiet"]
+TEXT = "It was a bright cold day in April, and the clocks were striking thirteen. " * 4
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("calibration") / "tiny.gguf", hidden=64, ffn=256)
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "text.txt"
+    path.write_text(TEXT)
+    return path
+
+
+def quantize(nibble, model, out, *flags, **options):
+    return nibble("quantize", model, "-o", out, "--type", "q4_0", "--pure", "--method", "gptq", *SMALL, *flags, **options)
+
+
+def imatrix(nibble, model, out, *flags):
+    nibble("imatrix", model, "-o", out, *SMALL, *flags)
+    return {t.name: np.array(t.data) for t in gguf.GGUFReader(out).tensors}
+
+
+def test_the_file_keeps_its_tensors_and_says_how_it_was_made(nibble, model, text, tmp_path):
+    out = tmp_path / "out.gguf"
+    summary = json.loads(quantize(nibble, model, out, "--calibration", text, "--json").stdout)
+    reader, source = gguf.GGUFReader(out), gguf.GGUFReader(model)
+    assert reader.fields["nibble.quantize.method"].contents() == "gptq"
+    assert reader.fields["nibble.calibration.source"].contents() == str(text)
+    assert reader.fields["nibble.calibration.tokens"].contents() == 4 * 24
+    kinds = {t.name: (t.tensor_type.name, list(t.shape)) for t in reader.tensors}
+    assert kinds == {t.name: ("Q4_0" if len(t.shape) == 2 else "F32", list(t.shape)) for t in source.tensors}
+    assert summary["file_bytes"] == out.stat().st_size
+
+
+def test_threads_do_not_change_the_file(nibble, model, text, tmp_path):
+    files = []
+    for threads in (1, 3):
+        out = tmp_path / f"{threads}.gguf"
+        quantize(nibble, model, out, "--calibration", text, "--threads", threads)
+        files.append(out.read_bytes())
+    assert files[0] == files[1]
+
+
+@pytest.mark.parametrize("kind", ["q5_0", "q4_1", "iq4_nl", "mxfp4", "nf4", "int8"])
+def test_other_types(nibble, model, text, tmp_path, kind):
+    out = tmp_path / "out.gguf"
+    nibble("quantize", model, "-o", out, "--type", kind, "--pure", "--method", "gptq", "--calibration", text, *SMALL)
+    nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
+    assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
+
+
+def test_a_file_of_json_lines_is_its_texts(nibble, model, tmp_path):
+    lines, plain = tmp_path / "lines.jsonl", tmp_path / "plain.txt"
+    parts = ["one two three " * 6, "vier fünf sechs " * 6]
+    lines.write_text("\n".join(json.dumps({"text": part}) for part in parts) + "\n")
+    plain.write_text("".join(part + "\n\n" for part in parts))
+    a, b = (imatrix(nibble, model, tmp_path / "i.gguf", "--calibration", path) for path in (lines, plain))
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_arc_comes_as_questions_with_their_answers(nibble, model, tmp_path):
+    arc, plain = tmp_path / "arc", tmp_path / "plain.txt"
+    arc.mkdir()
+    question = {"id": "1", "answerKey": "B", "question": {"stem": "Which one burns?", "choices": [
+        {"label": "A", "text": "water"}, {"label": "B", "text": "wood"}]}}
+    (arc / "ARC-Easy-Train.jsonl").write_text((json.dumps(question) + "\n") * 4)
+    (arc / "ARC-Easy-Test.jsonl").write_text("not to be read")
+    plain.write_text("Question: Which one burns?\nAnswer: wood\n\n" * 4)
+    a, b = (imatrix(nibble, model, tmp_path / "i.gguf", "--calibration", path) for path in (arc, plain))
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_the_model_writes_its_own_text_and_the_seed_repeats_it(nibble, model, tmp_path):
+    runs = [imatrix(nibble, model, tmp_path / "i.gguf", "--calibration", "self", "--calibration-seed", seed,
+                    "--threads", threads) for seed, threads in ((7, 1), (7, 2), (8, 2))]
+    assert all(np.array_equal(runs[0][name], runs[1][name]) for name in runs[0])
+    assert not np.array_equal(runs[0]["blk.0.attn_q.weight.in_sum2"], runs[2]["blk.0.attn_q.weight.in_sum2"])
+
+
+@pytest.mark.parametrize("name, content, message", [
+    ("short.txt", "too short", "the text has 9 tokens, but 4 sequences of 24 need 96"),
+    ("lines.jsonl", '{"text": 5}\n', 'lines.jsonl:1: a line of calibration text has a string "text"'),
+    ("lines.jsonl", '{"text": "a"}\n{"a": 1}\n', "lines.jsonl:2"),
+    ("lines.jsonl", "not json\n", "lines.jsonl:1 is not valid JSON"),
+    ("absent.txt", None, "absent.txt")])
+def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_text(content)
+    result = quantize(nibble, model, tmp_path / "out.gguf", "--calibration", path, check=False)
+    assert result.returncode == 1 and result.stderr.count("\n") == 1
+    assert message in result.stderr
+    assert not (tmp_path / "out.gguf").exists()
+
+
+@pytest.mark.parametrize("flags, message", [
+    (["--method", "rtn", "--calibration", "self"], "--method rtn uses no calibration"),
+    (["--method", "gptq", "--imatrix", "x"], "x"),
+    (["--method", "gptq", "--type", "f16"], "F16 has none to choose: use --method rtn"),
+    (["--method", "gptq", "--type", "nf4", "--double-quant"], "NF4_DQ has none to choose"),
+    (["--method", "gptq", "--calibration-tokens", "1000"], "context of 128")])
+def test_wrong_usage_names_the_remedy(nibble, model, tmp_path, flags, message):
+    kind = [] if "--type" in flags else ["--type", "q4_0"]
+    result = nibble("quantize", model, "-o", tmp_path / "o.gguf", *kind, *flags, "--quiet", check=False)
+    assert result.returncode in (1, 2) and message in result.stderr
+
+
+def test_a_model_without_tokenizer_is_told(nibble, tmp_path):
+    model = tiny_model.write(tmp_path / "mute.gguf", tokenizer=False)
+    result = quantize(nibble, model, tmp_path / "out.gguf", check=False)
+    assert result.returncode == 1 and "token" in result.stderr
+
+
+def test_rows_of_a_hugging_face_llama_change_their_order_after_rounding(nibble, data_dir, text, tmp_path):
+    source, out = tmp_path / "hf", tmp_path / "out.gguf"
+    config = make_config("llama-bias", vocab_size=32000, hidden_size=64, intermediate_size=96, head_dim=16,
+                         num_attention_heads=4)
+    write_huggingface(source, config, make_weights(config))
+    shutil.copy(data_dir / "llama2-tokenizer" / "tokenizer.model", source)
+    text.write_text(TEXT * 2)
+    nibble("quantize", source, "-o", out, "--type", "q8_0", "--pure", "--method", "gptq", "--calibration", text, *SMALL)
+    logits = []
+    for path in (source, out):
+        nibble("logits", path, "--tokens", "1,20,300,4000,50", "-o", tmp_path / "logits.npy")
+        logits.append(np.load(tmp_path / "logits.npy").ravel())
+    assert np.corrcoef(logits[0], logits[1])[0, 1] > 0.999
+
+
+def divergence(nibble, model, base, text):
+    result = nibble("eval", model, "--kld", text, "--base", base, "--chunks", 3, "--context", 256, "--quiet", "--json", "-")
+    return json.loads(result.stdout)["kld"]
+
+
+def test_gptq_cuts_the_real_models_divergence(nibble, smol_model, data_dir, tmp_path):
+    base, out = tmp_path / "f32.gguf", tmp_path / "out.gguf"
+    nibble("quantize", smol_model, "-o", base, "--type", "f32", "--quiet")
+    text = data_dir / "wikitext-2-raw" / "wiki.test.raw"
+    measured = {}
+    for method, flags in {"rtn": [], "gptq": ["--calibration", data_dir / "arc", "--calibration-sequences", 12,
+                                              "--calibration-tokens", 256]}.items():
+        nibble("quantize", smol_model, "-o", out, "--type", "q4_0", "--method", method, *flags, "--quiet")
+        measured[method] = divergence(nibble, out, base, text)
+    assert measured["gptq"] < 0.75 * measured["rtn"], measured
