@@ -34,7 +34,7 @@ class GptqModel {
  private:
   bool takes_codes(const TensorView& tensor) const;
   /// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
-  /// take a third of the time and move the statistics by less than the choice of text does.
+  /// take a third of the time and are near enough for second moments.
   Linear pack_to_watch(const TensorView& tensor, std::deque<Bytes>& memory);
   /// Quantizes the matrices with one input.
   void quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
