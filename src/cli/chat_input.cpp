@@ -103,6 +103,9 @@ class EditedInput : public ChatInput {
  protected:
   Status read_line(bool continues, std::string& line) override {
     continues_ = continues;
+    // By itself el_gets writes the prompt and then prepares the terminal: a Ctrl-D typed between the two
+    // would be the line discipline's, and lost.
+    el_set(edit_, EL_PREP_TERM, 1);
     int length = 0;
     const char* text = el_gets(edit_, &length);
     if (interrupts() > 0) {
