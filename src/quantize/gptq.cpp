@@ -117,7 +117,7 @@ class StripRounder {
         const size_t stop = std::min(end, (place / block_ + 1) * block_);
         for (size_t r = 0; r < rows_; ++r) round_columns(r, lane, place, stop);
         place = stop;
-        if (place % block_ == 0) store_codes(place - block_, out);
+        if (place % block_ == 0) store_codes(out);
       }
       feed_back(lane);
     }
@@ -220,7 +220,7 @@ class StripRounder {
     }
   }
 
-  void store_codes(size_t place, std::byte* out) {
+  void store_codes(std::byte* out) {
     for (size_t r = 0; r < rows_; ++r) {
       write_codes(dtype_, &codes_[r * block_], block_, out + r * row_bytes_ + first_ / block_ * block_bytes_);
     }
