@@ -7,6 +7,7 @@
 #include <numeric>
 #include <type_traits>
 
+#include "quantize/pack_codes.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
 
@@ -122,55 +123,6 @@ Affine affine(const Block& b, uint32_t g) {
   if constexpr (!std::is_same_v<Block, BlockNF4> && !std::is_same_v<Block, BlockMXFP4>) {
     const float scale = half_to_float(b.d);
     return {scale, -code_bias<Block>() * scale};
-  }
-}
-
-// The inverse of unpack_codes (tensor/codes.h).
-
-void pack_nibbles(const uint8_t* q, uint32_t bytes, uint8_t* qs) {
-  for (uint32_t i = 0; i < bytes; ++i) qs[i] = uint8_t((q[i] & 15) | q[i + bytes] << 4);
-}
-
-/// Sets bits [from, from + count) of the 32 bytes at `out` to bits [bit, bit + count) of 32 codes.
-void put_bits(const uint8_t* q, uint32_t bit, uint32_t count, uint32_t from, uint8_t* out) {
-  const uint32_t mask = (1u << count) - 1;
-  for (uint32_t l = 0; l < 32; ++l) {
-    out[l] = uint8_t((out[l] & ~(mask << from)) | (uint32_t(q[l]) >> bit & mask) << from);
-  }
-}
-
-void pack_two_bits(const uint8_t* q, uint8_t* qs) {
-  for (uint32_t s = 0; s < 8; ++s) put_bits(q + 32 * s, 0, 2, 2 * (s % 4), qs + 32 * (s / 4));
-}
-
-template <typename Block>
-void pack_codes(const uint8_t* q, Block& b) {
-  if constexpr (std::is_same_v<Block, BlockQ8_0>) {
-    for (uint32_t j = 0; j < 32; ++j) b.qs[j] = int8_t(int(q[j]) - 127);
-  } else if constexpr (std::is_same_v<Block, BlockQ2_K>) {
-    pack_two_bits(q, b.qs);
-  } else if constexpr (std::is_same_v<Block, BlockQ3_K>) {
-    pack_two_bits(q, b.qs);
-    for (uint32_t g = 0; g < 8; ++g) put_bits(q + 32 * g, 2, 1, g, b.hmask);
-  } else if constexpr (std::is_same_v<Block, BlockQ6_K>) {
-    for (uint32_t n = 0; n < 2; ++n) {
-      pack_nibbles(q + 128 * n, 64, b.ql + 64 * n);
-      for (uint32_t s = 0; s < 4; ++s) put_bits(q + 128 * n + 32 * s, 4, 2, 2 * s, b.qh + 32 * n);
-    }
-  } else if constexpr (std::is_same_v<Block, BlockIQ4_XS>) {
-    for (uint32_t g = 0; g < 8; ++g) pack_nibbles(q + 32 * g, 16, b.qs + 16 * g);
-  } else if constexpr (Block::kElements == 256) {  // Q4_K, Q5_K
-    for (uint32_t n = 0; n < 4; ++n) pack_nibbles(q + 64 * n, 32, b.qs + 32 * n);
-    if constexpr (requires { b.qh; }) {
-      for (uint32_t g = 0; g < 8; ++g) put_bits(q + 32 * g, 4, 1, g, b.qh);
-    }
-  } else {
-    pack_nibbles(q, Block::kElements / 2, b.qs);
-    if constexpr (requires { b.qh; }) {
-      uint32_t bits = 0;
-      for (uint32_t j = 0; j < 32; ++j) bits |= uint32_t(q[j] >> 4) << j;
-      std::memcpy(b.qh, &bits, sizeof(bits));
-    }
   }
 }
 

@@ -1,3 +1,4 @@
+#include "quantize/pack_codes.h"
 #include "quantize/rtn/families.h"
 #include "quantize/rtn/lanes.h"
 #include "tensor/blocks.h"
@@ -53,8 +54,7 @@ void quantize(const float* x, std::byte* out, uint64_t cols, const float*) {
   for (uint64_t b = 0; b < cols / kBlockSize; ++b) {
     uint8_t codes[kBlockSize];
     blocks[b].d = block_codes(kThresholds, kOrder, x + b * kBlockSize, codes);
-    for (int j = 0; j < kBlockSize / 2; ++j)
-      blocks[b].qs[j] = uint8_t(codes[j] | codes[j + kBlockSize / 2] << 4);
+    pack_codes(codes, blocks[b]);
   }
 }
 

@@ -3,18 +3,13 @@
 #include <cstddef>
 
 #include "base/half.h"
+#include "quantize/pack_codes.h"
 #include "quantize/rtn/line_search.h"
 #include "quantize/rtn/scale_search.h"
 
 /// Rows of independent blocks with a half-precision scale (x = d q) or a scale and an offset
-/// (x = d q + m). A Format names the Block, the codec, the starts of the search and how codes are packed.
+/// (x = d q + m). A Format names the Block, the codec and the starts of the search.
 namespace nibble::NIBBLE_RTN_ISA {
-
-/// The 4 low bits of code j in the low and of code j + N / 2 in the high half of byte j.
-template <int N>
-inline void pack_nibbles(const uint8_t* q, uint8_t* out) {
-  for (int j = 0; j < N / 2; ++j) out[j] = uint8_t((q[j] & 15) | q[j + N / 2] << 4);
-}
 
 /// Calls quantize_group(first, groups) for eight blocks at a time, the last time for those that are left.
 template <class Function>
@@ -38,7 +33,7 @@ inline void quantize_scaled_as(const float* x, std::byte* out, uint64_t cols, co
     store_codes<N>(g.x, codes);
     for (int l = 0; l < groups; ++l) {
       blocks[first + l].d = half(d[l]);
-      Format::pack(codes + l * N, blocks[first + l]);
+      pack_codes(codes + l * N, blocks[first + l]);
     }
   });
 }
@@ -71,7 +66,7 @@ inline void quantize_offset_as(const float* x, std::byte* out, uint64_t cols, co
     for (int l = 0; l < groups; ++l) {
       blocks[first + l].d = half(d[l]);
       blocks[first + l].m = half(m[l]);
-      Format::pack(codes + l * N, blocks[first + l]);
+      pack_codes(codes + l * N, blocks[first + l]);
     }
   });
 }

@@ -12,7 +12,6 @@ struct Symmetric {
   static constexpr IntegerCodec kCodec = {-8.0f, 7.0f};
   static constexpr float kSteps[] = {1.0f, 0.95f, 1.05f, 1.1f, 1.15f, 1.2f, 1.3f, 1.4f};
   static constexpr int kRounds = 2;
-  static void pack(const uint8_t* q, Block& out) { pack_nibbles<G>(q, out.qs); }
 };
 
 template <uint32_t G>
@@ -21,7 +20,6 @@ struct Asymmetric {
   static constexpr IntegerCodec kCodec = {0.0f, 15.0f};
   static constexpr auto& kStarts = kLineStarts;
   static constexpr int kRounds = 2;
-  static void pack(const uint8_t* q, Block& out) { pack_nibbles<G>(q, out.qs); }
 };
 
 }  // namespace

@@ -37,7 +37,6 @@ struct IQ4_NL {
   static constexpr Iq4Codec kCodec = {};
   static constexpr float kSteps[] = {1.0f, 0.95f, 0.9f, 0.85f, 1.05f, -1.0f, -0.95f, -0.9f, -0.85f};
   static constexpr int kRounds = 2;
-  static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
 };
 
 struct IQ4_XS {
@@ -48,11 +47,9 @@ struct IQ4_XS {
   static constexpr float kSteps[] = {1.0f, 0.95f, 0.9f, 0.85f, 1.05f, -1.0f, -0.95f, -0.9f, -0.85f};
   static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, const int32_t* scales, Block& out) {
+    pack_codes(q, out);
     uint32_t high = 0;
-    for (int g = 0; g < 8; ++g) {
-      high |= uint32_t((scales[g] + 32) >> 4) << 2 * g;
-      pack_nibbles<32>(q + 32 * g, out.qs + 16 * g);
-    }
+    for (int g = 0; g < 8; ++g) high |= uint32_t((scales[g] + 32) >> 4) << 2 * g;
     out.scales_h = uint16_t(high);
     for (int g = 0; g < 4; ++g) {
       out.scales_l[g] = uint8_t(((scales[2 * g] + 32) & 15) | ((scales[2 * g + 1] + 32) & 15) << 4);

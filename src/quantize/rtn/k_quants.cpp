@@ -1,3 +1,4 @@
+#include "quantize/pack_codes.h"
 #include "quantize/rtn/families.h"
 #include "quantize/rtn/super_offset.h"
 #include "quantize/rtn/super_scaled.h"
@@ -6,23 +7,6 @@
 namespace nibble::NIBBLE_RTN_ISA {
 
 namespace {
-
-/// The 2 low bits of all codes as Q2_K and Q3_K store them.
-void pack_two_bits(const uint8_t* q, uint8_t* out) {
-  for (int n = 0; n < 2; ++n) {
-    for (int l = 0; l < 32; ++l) {
-      const uint8_t* p = q + 128 * n + l;
-      out[32 * n + l] = uint8_t((p[0] & 3) | (p[32] & 3) << 2 | (p[64] & 3) << 4 | (p[96] & 3) << 6);
-    }
-  }
-}
-
-/// The 4 low bits of all codes as Q4_K and Q5_K store them.
-void pack_four_bits(const uint8_t* q, uint8_t* out) {
-  for (int n = 0; n < 4; ++n) {
-    for (int l = 0; l < 32; ++l) out[32 * n + l] = uint8_t((q[64 * n + l] & 15) | q[64 * n + 32 + l] << 4);
-  }
-}
 
 /// Eight scales and mins of 6 bits as Q4_K and Q5_K store them.
 void pack_six_bits(const int32_t* scales, const int32_t* mins, uint8_t* out) {
@@ -45,7 +29,7 @@ struct Q2_K {
   static constexpr int kSuperRounds = 3;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
     for (int g = 0; g < 16; ++g) out.scales[g] = uint8_t(scales[g] | mins[g] << 4);
-    pack_two_bits(q, out.qs);
+    pack_codes(q, out);
   }
 };
 
@@ -59,7 +43,7 @@ struct Q4_K {
   static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
     pack_six_bits(scales, mins, out.scales);
-    pack_four_bits(q, out.qs);
+    pack_codes(q, out);
   }
 };
 
@@ -75,12 +59,7 @@ struct Q5_K {
   static constexpr int kSuperRounds = 2;
   static void pack(const uint8_t* q, const int32_t* scales, const int32_t* mins, Block& out) {
     pack_six_bits(scales, mins, out.scales);
-    pack_four_bits(q, out.qs);
-    for (int l = 0; l < 32; ++l) {
-      uint8_t bits = 0;
-      for (int g = 0; g < 8; ++g) bits |= uint8_t((q[32 * g + l] >> 4) << g);
-      out.qh[l] = bits;
-    }
+    pack_codes(q, out);
   }
 };
 
@@ -92,12 +71,7 @@ struct Q3_K {
   static constexpr float kSteps[] = {1.0f, 0.93f, 0.86f, 0.8f, 1.07f, 1.13f};
   static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, const int32_t* scales, Block& out) {
-    pack_two_bits(q, out.qs);
-    for (int l = 0; l < 32; ++l) {
-      uint8_t bits = 0;
-      for (int g = 0; g < 8; ++g) bits |= uint8_t((q[32 * g + l] >> 2) << g);
-      out.hmask[l] = bits;
-    }
+    pack_codes(q, out);
     for (int j = 0; j < 8; ++j)
       out.scales[j] = uint8_t(((scales[j] + 32) & 15) | ((scales[j + 8] + 32) & 15) << 4);
     for (int j = 0; j < 4; ++j) {
@@ -117,14 +91,7 @@ struct Q6_K {
   static constexpr int kRounds = 1;
   static void pack(const uint8_t* q, const int32_t* scales, Block& out) {
     for (int g = 0; g < 16; ++g) out.scales[g] = int8_t(scales[g]);
-    for (int n = 0; n < 2; ++n) {
-      for (int l = 0; l < 32; ++l) {
-        const uint8_t* p = q + 128 * n + l;
-        out.ql[64 * n + l] = uint8_t((p[0] & 15) | p[64] << 4);
-        out.ql[64 * n + 32 + l] = uint8_t((p[32] & 15) | p[96] << 4);
-        out.qh[32 * n + l] = uint8_t(p[0] >> 4 | p[32] >> 4 << 2 | p[64] >> 4 << 4 | p[96] >> 4 << 6);
-      }
-    }
+    pack_codes(q, out);
   }
 };
 

@@ -6,19 +6,12 @@ namespace nibble::NIBBLE_RTN_ISA {
 
 namespace {
 
-void store_fifth_bits(const uint8_t* q, uint8_t* qh) {
-  uint32_t bits = 0;
-  for (int j = 0; j < 32; ++j) bits |= uint32_t(q[j] >> 4) << j;
-  std::memcpy(qh, &bits, sizeof(bits));
-}
-
 struct Q4_0 {
   using Block = BlockQ4_0;
   static constexpr IntegerCodec kCodec = {-8.0f, 7.0f};
   // Few, since Q4_0 is what large models are converted to in bulk: reading and writing should cost more.
   static constexpr float kSteps[] = {1.0f, 0.93f, 1.06f};
   static constexpr int kRounds = 1;
-  static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
 };
 
 struct Q5_0 {
@@ -26,10 +19,6 @@ struct Q5_0 {
   static constexpr IntegerCodec kCodec = {-16.0f, 15.0f};
   static constexpr float kSteps[] = {1.0f, 0.98f, 0.96f, 0.94f, 0.92f, 0.9f, 1.02f, 1.04f};
   static constexpr int kRounds = 1;
-  static void pack(const uint8_t* q, Block& out) {
-    pack_nibbles<32>(q, out.qs);
-    store_fifth_bits(q, out.qh);
-  }
 };
 
 struct Q8_0 {
@@ -38,9 +27,6 @@ struct Q8_0 {
   static constexpr float kSteps[] = {1.003f, 1.0f,   0.995f, 0.99f,  0.985f,
                                      0.98f,  0.975f, 0.97f,  0.965f, 0.96f};
   static constexpr int kRounds = 1;
-  static void pack(const uint8_t* q, Block& out) {
-    for (int j = 0; j < 32; ++j) out.qs[j] = int8_t(q[j] - 127);
-  }
 };
 
 struct Q4_1 {
@@ -48,7 +34,6 @@ struct Q4_1 {
   static constexpr IntegerCodec kCodec = {0.0f, 15.0f};
   static constexpr auto& kStarts = kLineStarts;
   static constexpr int kRounds = 1;
-  static void pack(const uint8_t* q, Block& out) { pack_nibbles<32>(q, out.qs); }
 };
 
 struct Q5_1 {
@@ -56,10 +41,6 @@ struct Q5_1 {
   static constexpr IntegerCodec kCodec = {0.0f, 31.0f};
   static constexpr auto& kStarts = kLineStarts;
   static constexpr int kRounds = 1;
-  static void pack(const uint8_t* q, Block& out) {
-    pack_nibbles<32>(q, out.qs);
-    store_fifth_bits(q, out.qh);
-  }
 };
 
 }  // namespace

@@ -60,7 +60,7 @@ void quantize(const float* x, std::byte* out, uint64_t cols, const float* import
     store_codes<N>(g.x, codes);
     for (int l = 0; l < groups; ++l) {
       blocks[first + l].e = uint8_t(best_e[l]);
-      pack_nibbles<N>(codes + l * N, blocks[first + l].qs);
+      pack_codes(codes + l * N, blocks[first + l]);
     }
   });
 }
