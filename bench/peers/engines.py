@@ -14,6 +14,7 @@ TYPES = {
     "iq4_xs": "iq4_xs", "q4_1": "q4_1", "q5_0": "q5_0", "q5_1": "q5_1", "iq4_nl": "iq4_nl", "q2_k": "q2_k",
     "mxfp4": "mxfp4", "bf16": "bf16", "f16": "f16", "int8": "int8", "int4": "int4", "nf4": "nf4",
 }
+ISAS = ("native", "avx512_vnni", "avx2")
 # Types of nibble's own, which no other GGUF program reads.
 OWN_TYPES = ("int8", "int4", "nf4")
 
@@ -79,7 +80,7 @@ class Nibble(Engine):
     name = "nibble"
 
     def environment(self, options):
-        return {**os.environ, "NIBBLE_ISA": "avx2"} if options.isa == "avx2" else None
+        return None if options.isa == "native" else {**os.environ, "NIBBLE_ISA": options.isa}
 
     def commands(self, model, options):
         what = options.what
@@ -108,9 +109,13 @@ class LlamaCpp(Engine):
         return options.work / ("llama-avx2" if options.isa == "avx2" else "llama-native")
 
     def install(self, options):
-        flags = "-DGGML_NATIVE=OFF -DGGML_AVX512=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON"
         # Without pip's cache, which would mistake one build for the other.
-        build = {"CMAKE_ARGS": flags, "PIP_NO_CACHE_DIR": "1"} if options.isa == "avx2" else {}
+        build = {"PIP_NO_CACHE_DIR": "1"}
+        if options.isa == "avx2":
+            build["CMAKE_ARGS"] = "-DGGML_NATIVE=OFF -DGGML_AVX512=OFF -DGGML_AVX2=ON -DGGML_FMA=ON -DGGML_F16C=ON"
+        else:
+            # As g++ 12 compiles them, llama.cpp's AMX kernels end with an illegal instruction.
+            build["CFLAGS"] = build["CXXFLAGS"] = "-mno-amx-tile -mno-amx-int8 -mno-amx-bf16"
         make_environment(self.directory(options), "requirements-llama.txt", build)
 
     def commands(self, model, options):
@@ -127,7 +132,7 @@ class NeuralSpeed(Engine):
     name = "neural-speed"
 
     def supports(self, shape, type_name, options):
-        if not (shape == "llama2-7b" and type_name == "int4" and options.isa == "native" and measured(options)):
+        if not (shape == "llama2-7b" and type_name == "int4" and options.isa != "avx2" and measured(options)):
             return False
         if not (3, 9) <= sys.version_info[:2] <= (3, 11):
             print("neural-speed has wheels for Python 3.9 to 3.11 only: left out", file=sys.stderr)

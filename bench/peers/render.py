@@ -11,6 +11,7 @@ import statistics
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ("llama.cpp", "neural-speed")
+ISA_NAMES = {"avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2"}
 TYPE_NAMES = {"int4": "int4 g128", "nf4": "NF4"}
 
 
@@ -128,13 +129,16 @@ def profile_table(case):
     return table(["operation", "decode", "prefill"], rows)
 
 
+def isa_text(isa):
+    return f", {ISA_NAMES[isa]}" if isa in ISA_NAMES else ""
+
+
 def profile_section(everything):
     text = ""
     for key, case in everything["cases"].items():
         shape, type_, isa = key.split("/")
         if case.get("profile"):
-            isa_text = "" if isa == "native" else ", AVX2"
-            text += f"### {shape}, {type_name(type_)}{isa_text}\n\n{profile_table(case)}\n"
+            text += f"### {shape}, {type_name(type_)}{isa_text(isa)}\n\n{profile_table(case)}\n"
     return f"## Where the time of a token goes\n\n{text}" if text else ""
 
 
@@ -174,6 +178,7 @@ def render(everything, plots):
     sections = [
         shape_section(everything, "llama2-7b", "native", "Llama-2-7B shape", plots.get("llama2-7b", [])),
         shape_section(everything, "smollm2", "native", "SmolLM2-135M-Instruct", plots.get("smollm2", [])),
+        shape_section(everything, "llama2-7b", "avx512_vnni", "nibble without AMX: Llama-2-7B shape", []),
         shape_section(everything, "llama2-7b", "avx2", "Both forced to AVX2: Llama-2-7B shape", []),
         shape_section(everything, "smollm2", "avx2", "Both forced to AVX2: SmolLM2-135M-Instruct", []),
         profile_section(everything),

@@ -41,8 +41,8 @@ def parse_arguments(arguments=None):
     parser.add_argument("--engines", type=names(engines.ENGINES), default=list(engines.ENGINES),
                         help="of " + ", ".join(engines.ENGINES))
     parser.add_argument("--what", type=names(WHAT), default=["prefill", "decode"], help="of " + ", ".join(WHAT))
-    parser.add_argument("--isa", choices=("native", "avx2"), default="native",
-                        help="avx2: llama.cpp compiled for AVX2 beside NIBBLE_ISA=avx2")
+    parser.add_argument("--isa", choices=engines.ISAS, default="native",
+                        help="instruction sets of nibble (NIBBLE_ISA); avx2: and of a llama.cpp compiled for it")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each engine")
     parser.add_argument("--prompt", type=int, default=512)
     parser.add_argument("--generate", type=int, default=64)

@@ -42,6 +42,7 @@ struct MatmulArgs {
   size_t rows, cols;
   size_t row_begin, row_end;  ///< row_begin is a multiple of kPanelRows
   ActivationArgs activations;
+  size_t first_token;  ///< those before are left out
   float* y;
   size_t y_stride;
   std::byte* scratch;  ///< of this thread, kMatmulScratchBytes, on a cache line

@@ -52,7 +52,6 @@ constexpr KernelEntry dequantizing(std::string_view name, DType dtype, Isa isa, 
 /// amx/integer_kernel.h and of each instruction set's vectors.h.
 // clang-format off
 #define NIBBLE_ROUNDING_ROWS(name, dtype, format)                                                        \
-  integer<format>(name "_amx_32x32", dtype, Isa::amx, 32, 32, amx::integer_matmul<format>),              \
   integer<format>(name "_vnni_32x6", dtype, Isa::avx512_vnni, 32, 6, vnni::integer_matmul<format>),      \
   integer<format>(name "_avx512_16x8", dtype, Isa::avx512, 16, 8, avx512::integer_matmul<format>),       \
   integer<format>(name "_avx_vnni_16x4", dtype, Isa::avx_vnni, 16, 4, avx_vnni::integer_matmul<format>), \
@@ -69,21 +68,28 @@ constexpr KernelEntry dequantizing(std::string_view name, DType dtype, Isa isa, 
   floating<format>(name "_avx2_16x6", dtype, Isa::avx2, 6, avx2::float_matmul<format>),         \
   reference_float(name "_reference", dtype)
 
-#define NIBBLE_HALF_FLOAT_ROWS(name, dtype, format)                                      \
+#define NIBBLE_BFLOAT16_ROWS(name, dtype, format)                                      \
   floating<format>(name "_amx_32x32", dtype, Isa::amx, 32, amx::float_matmul<format>), \
   NIBBLE_FLOAT_ROWS(name, dtype, format)
+
+// Groups of 16 and 32 columns leave a row of AMX's tiles half empty and cost more to scale than VPDPBUSD saves.
+#define NIBBLE_TILE_ROW(name, dtype, format) \
+  integer<format>(name "_amx_16x16", dtype, Isa::amx, 16, 16, amx::integer_matmul<format>)
 
 // Quantized weights: with activations rounded to integers first, with float32 ones on demand.
 #define NIBBLE_INTEGER_ROWS(name, dtype, format) \
   NIBBLE_ROUNDING_ROWS(name, dtype, format), NIBBLE_DEQUANTIZED_ROWS(name "_f32", dtype, format)
 
+#define NIBBLE_WIDE_INTEGER_ROWS(name, dtype, format) \
+  NIBBLE_TILE_ROW(name, dtype, format), NIBBLE_INTEGER_ROWS(name, dtype, format)
+
 #define NIBBLE_FOUR_BIT_FLOAT_ROWS(name, dtype, format, float_format) \
-  NIBBLE_ROUNDING_ROWS(name, dtype, format), NIBBLE_FLOAT_ROWS(name "_f32", dtype, float_format)
+  NIBBLE_TILE_ROW(name, dtype, format), NIBBLE_ROUNDING_ROWS(name, dtype, format), NIBBLE_FLOAT_ROWS(name "_f32", dtype, float_format)
 // clang-format on
 
 constexpr KernelEntry kTable[] = {
     NIBBLE_FLOAT_ROWS("f32", DType::F32, FloatFormat::f32),
-    NIBBLE_HALF_FLOAT_ROWS("f16", DType::F16, FloatFormat::f16),
+    NIBBLE_FLOAT_ROWS("f16", DType::F16, FloatFormat::f16),
     NIBBLE_INTEGER_ROWS("q4_0", DType::Q4_0, kPackedQ4_0),
     NIBBLE_INTEGER_ROWS("q4_1", DType::Q4_1, kPackedQ4_1),
     NIBBLE_INTEGER_ROWS("q5_0", DType::Q5_0, kPackedQ5_0),
@@ -96,17 +102,17 @@ constexpr KernelEntry kTable[] = {
     NIBBLE_INTEGER_ROWS("q6_k", DType::Q6_K, kPackedQ6_K),
     NIBBLE_INTEGER_ROWS("iq4_nl", DType::IQ4_NL, kPackedIQ4_NL),
     NIBBLE_INTEGER_ROWS("iq4_xs", DType::IQ4_XS, kPackedIQ4_XS),
-    NIBBLE_HALF_FLOAT_ROWS("bf16", DType::BF16, FloatFormat::bf16),
+    NIBBLE_BFLOAT16_ROWS("bf16", DType::BF16, FloatFormat::bf16),
     NIBBLE_INTEGER_ROWS("mxfp4", DType::MXFP4, kPackedMXFP4),
     NIBBLE_FOUR_BIT_FLOAT_ROWS("nf4", DType::NF4, kPackedNF4, FloatFormat::nf4),
     NIBBLE_FOUR_BIT_FLOAT_ROWS("nf4_dq", DType::NF4_DQ, kPackedNF4, FloatFormat::nf4),
     NIBBLE_FOUR_BIT_FLOAT_ROWS("fp4", DType::FP4, kPackedFP4, FloatFormat::fp4),
     NIBBLE_FOUR_BIT_FLOAT_ROWS("fp4_dq", DType::FP4_DQ, kPackedFP4, FloatFormat::fp4),
-    NIBBLE_INTEGER_ROWS("int8", DType::INT8, kPackedInt8),
-    NIBBLE_INTEGER_ROWS("int4_g64", DType::INT4_G64, kPackedInt4G64),
-    NIBBLE_INTEGER_ROWS("int4_g128", DType::INT4_G128, kPackedInt4G128),
-    NIBBLE_INTEGER_ROWS("uint4_g64", DType::UINT4_G64, kPackedUint4G64),
-    NIBBLE_INTEGER_ROWS("uint4_g128", DType::UINT4_G128, kPackedUint4G128),
+    NIBBLE_WIDE_INTEGER_ROWS("int8", DType::INT8, kPackedInt8),
+    NIBBLE_WIDE_INTEGER_ROWS("int4_g64", DType::INT4_G64, kPackedInt4G64),
+    NIBBLE_WIDE_INTEGER_ROWS("int4_g128", DType::INT4_G128, kPackedInt4G128),
+    NIBBLE_WIDE_INTEGER_ROWS("uint4_g64", DType::UINT4_G64, kPackedUint4G64),
+    NIBBLE_WIDE_INTEGER_ROWS("uint4_g128", DType::UINT4_G128, kPackedUint4G128),
 };
 
 /// True when a kernel of instruction set `needed` may run where `allowed` is the widest one.

@@ -2,6 +2,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <iostream>
 #include <map>
@@ -111,9 +112,12 @@ void compare_with_reference(const KernelEntry& kernel, size_t rows, size_t cols,
 /// How this machine runs a row of the table.
 enum class Mode { native, emulated, skipped };
 
+/// NIBBLE_EMULATE=1 takes the emulation where the machine has the instruction set, too.
 Mode how_to_run(const KernelEntry& entry) {
-  if (cpu_supports(entry.isa)) return Mode::native;
-  return cpu_supports(Isa::avx2) && emulated_kernel(entry) ? Mode::emulated : Mode::skipped;
+  const bool emulates = cpu_supports(Isa::avx2) && emulated_kernel(entry);
+  const bool native = cpu_supports(entry.isa);
+  if (native && !(emulates && std::getenv("NIBBLE_EMULATE") != nullptr)) return Mode::native;
+  return emulates ? Mode::emulated : Mode::skipped;
 }
 
 /// Says which instruction sets were tested, natively and by emulation.

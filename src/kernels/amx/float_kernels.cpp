@@ -6,10 +6,10 @@ namespace nibble::NIBBLE_AMX {
 
 template <FloatFormat F>
 void float_matmul(const MatmulArgs& args) {
-  FloatMatmul<F>::run(args);
+  static_assert(F == FloatFormat::bf16);
+  Bfloat16Matmul::run(args);
 }
 
 template void float_matmul<FloatFormat::bf16>(const MatmulArgs&);
-template void float_matmul<FloatFormat::f16>(const MatmulArgs&);
 
 }  // namespace nibble::NIBBLE_AMX

@@ -6,20 +6,17 @@
 #include "kernels/vnni/vectors.h"
 
 /// Matrix products of packed integer weights with int8 activations by AMX's tiles. Per group of columns the
-/// products of 32 tokens with 32 rows are summed in tiles of int32, stored, and scaled by AVX-512 with the
-/// operations of reference_integer_matmul in its order. Few tokens take the VNNI kernel, whose results are
-/// the same.
+/// products of 16 tokens with 16 rows are summed in a tile of int32, stored, and scaled by AVX-512 with the
+/// operations of reference_integer_matmul in its order. Tokens that do not fill a tile take the VNNI kernel,
+/// whose results are the same.
 NIBBLE_DECLARE_KERNELS(NIBBLE_VNNI)
 
 namespace nibble::NIBBLE_AMX {
 namespace {
 
-/// Columns that are unpacked together: the weights of two panels and the activations of 32 tokens take 36 KB
-/// of the 48 KB of first-level cache that processors with AMX have.
-constexpr size_t kBlockColumns = 512;
-
-/// So many tokens read the packed panels directly, with VPDPBUSD: tiles would have to wait for unpacking.
-constexpr size_t kMostVnniTokens = VnniVectors::kPackedTokens;
+/// Columns that are unpacked together: the weights of a panel and the activations of 16 tokens take 34 KB of
+/// the 48 KB of first-level cache that processors with AMX have.
+constexpr size_t kBlockColumns = 1024;
 
 /// kBlockColumns of a panel as signed bytes in lines as packed_format.h has them, which is what a tile of
 /// weights is, with their scales.
@@ -46,123 +43,132 @@ void unpack(const simd::PackedPanel<VnniVectors, F>& packed, size_t first, size_
   }
 }
 
-/// Products of unpacked panels with tiles of tokens.
+/// Products of an unpacked panel with 16 tokens, whose accumulators stay in registers: scaling costs more
+/// than the products. The tile of the next group is multiplied while the sums of the one before are scaled.
 template <uint32_t Group, bool HasMin>
-class IntegerTiles {
+class IntegerTile {
  public:
   using V = VnniVectors;
   using Panel = SignedPanel<Group, HasMin>;
-  /// Columns of one product.
-  static constexpr size_t kStep = Group < kTileRowBytes ? Group : kTileRowBytes;
+  using Accumulators = V::Float[kTileTokens][1];
+  static_assert(Group % kTileRowBytes == 0);
 
-  /// acc += the products with columns [first, first + cols) of the activations, which are the panels'.
-  static void run(const OutputTile& tile, const Panel* panels, const ActivationArgs& x, size_t first,
-                  size_t cols, Accumulators& acc) {
-    Sums sums;
-    for (size_t group = 0; group < cols / Group; ++group) {
-      const size_t col = first + group * Group;
-      dot(tile, panels, group, x, col, sums);
-      for (size_t p = 0; p < tile.panels; ++p) {
-        scale(tile, panels[p], group, x, col, sums.values[p], acc.values[p]);
-      }
+  /// acc[t] += the products with columns [first, first + cols) of token `token` + t, which are the panel's.
+  static NIBBLE_INLINE void run(const Panel& panel, const ActivationArgs& x, size_t token, size_t first,
+                                size_t cols, Accumulators& acc) {
+    alignas(64) int32_t sums[2][kTileTokens][kPanelRows];
+    const size_t groups = cols / Group;
+    const int8_t* q = x.q + token * x.stride + first;
+    const float* scales = x.scale + first / Group * x.tokens + token;
+    const float* q_sums = x.scaled_sums + first / Group * x.tokens + token;
+    dot(panel, 0, q, x.stride, sums[0]);
+    for (size_t group = 0; group < groups; ++group) {
+      if (group + 1 < groups) dot(panel, group + 1, q, x.stride, sums[(group + 1) % 2]);
+      scale(panel, group, scales + group * x.tokens, sums[group % 2], acc);
+      if constexpr (HasMin) add_min(panel, group, q_sums + group * x.tokens, acc);
     }
   }
 
  private:
-  struct alignas(64) Sums {
-    int32_t values[kPanels][kTokens][kPanelRows];
-  };
-
-  static void dot(const OutputTile& tile, const Panel* panels, size_t group, const ActivationArgs& x,
-                  size_t col, Sums& sums) {
-    const size_t stride = x.stride;
-    const int8_t* q = x.q + tile.token * stride + col;
+  static NIBBLE_INLINE void dot(const Panel& panel, size_t group, const int8_t* q, size_t stride,
+                                int32_t (&sums)[kTileTokens][kPanelRows]) {
     zero_tile<0>();
-    if (tile.more_panels()) zero_tile<1>();
-    if (tile.more_tokens()) zero_tile<2>();
-    if (tile.more_tokens() && tile.more_panels()) zero_tile<3>();
-    for (size_t k = 0; k < Group; k += kStep) {
-      const size_t line = (group * Group + k) / 4;
+    for (size_t k = group * Group; k < (group + 1) * Group; k += kTileRowBytes) {
       load_tile<4>(q + k, stride);
-      load_tile<6>(panels[0].lines[line], kCodeLineBytes);
+      load_tile<6>(panel.lines[k / 4], kCodeLineBytes);
       dot_int8<0, 4, 6>();
-      if (tile.more_panels()) {
-        load_tile<7>(panels[1].lines[line], kCodeLineBytes);
-        dot_int8<1, 4, 7>();
-      }
-      if (!tile.more_tokens()) continue;
-      load_tile<5>(q + k + kTileTokens * stride, stride);
-      dot_int8<2, 5, 6>();
-      if (tile.more_panels()) dot_int8<3, 5, 7>();
     }
-    store_tile<0>(sums.values[0], kSumStride);
-    if (tile.more_panels()) store_tile<1>(sums.values[1], kSumStride);
-    if (!tile.more_tokens()) return;
-    store_tile<2>(sums.values[0][kTileTokens], kSumStride);
-    if (tile.more_panels()) store_tile<3>(sums.values[1][kTileTokens], kSumStride);
+    store_tile<0>(sums, kPanelRows * sizeof(int32_t));
   }
 
-  /// acc [tokens][16 rows] += scaled sums of a panel's group, whose activations begin at column `col`.
-  static void scale(const OutputTile& tile, const Panel& panel, size_t group, const ActivationArgs& x,
-                    size_t col, const int32_t (&sums)[kTokens][kPanelRows],
-                    float (&acc)[kTokens][kPanelRows]) {
-    const float* scales = x.scale + col / scale_group(Group) * x.tokens + tile.token;
-    const float* q_sums = x.scaled_sums + col / Group * x.tokens + tile.token;
-    const V::Float w_scale = V::load_float(panel.scale[group]);
-    const V::Float w_min = HasMin ? V::load_float(panel.min[group]) : V::zero_float();
-    for (size_t t = 0; t < tile.tokens; ++t) {
-      const V::Float a_scale = V::broadcast_float(scales + t);
-      const V::Float product = V::to_float(V::load(sums[t]));
-      V::Float value = V::fma(product, V::mul(w_scale, a_scale), V::load_float(acc[t]));
-      if constexpr (HasMin) value = V::fma(w_min, V::broadcast_float(q_sums + t), value);
-      V::store_float(acc[t], value);
-    }
+  static NIBBLE_INLINE void scale(const Panel& panel, size_t group, const float* scales,
+                                  const int32_t (&sums)[kTileTokens][kPanelRows], Accumulators& acc) {
+    const V::Float of_rows = V::load_float(panel.scale[group]);
+    unroll<kTileTokens>([&]<int T>() NIBBLE_INLINE_LAMBDA {
+      const V::Float both = V::mul(of_rows, V::broadcast_float(scales + T));
+      acc[T][0] = V::fma(V::to_float(V::load(sums[T])), both, acc[T][0]);
+    });
+  }
+
+  static NIBBLE_INLINE void add_min(const Panel& panel, size_t group, const float* q_sums,
+                                    Accumulators& acc) {
+    const V::Float of_rows = V::load_float(panel.min[group]);
+    unroll<kTileTokens>([&]<int T>() NIBBLE_INLINE_LAMBDA {
+      acc[T][0] = V::fma(of_rows, V::broadcast_float(q_sums + T), acc[T][0]);
+    });
   }
 };
 
-/// Products of unpacked panels, which are columns [first, first + cols) of `tile`'s rows, with tokens
-/// [begin, end). Before columns other than the first the accumulators wait in y. One function for all
-/// formats that unpack alike.
+/// Columns [first, first + cols) of a row, and where their products go.
+struct ColumnBlock {
+  size_t first, cols;
+  bool last;            ///< of the row
+  float* accumulators;  ///< [tokens of the block, 16 rows], between blocks of columns
+  simd::Outputs<VnniVectors, 1> y;
+};
+
+/// Products of an unpacked panel with tokens [begin, end), whole tiles. One function for all formats that
+/// unpack alike.
 template <uint32_t Group, bool HasMin>
-__attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin>* panels, size_t panel_count,
-                                                 size_t first, size_t cols, const MatmulArgs& args,
-                                                 size_t row, size_t begin, size_t end, TileShapes& shapes) {
-  for_each_token_tile(begin, end, [&](size_t token, size_t tokens) {
-    const OutputTile tile{row, panel_count, token, tokens};
-    Accumulators acc = {};
-    if (first != 0) load_outputs(args, tile, acc);
-    shapes.set(tokens);
-    IntegerTiles<Group, HasMin>::run(tile, panels, args.activations, first, cols, acc);
-    store_outputs(args, tile, acc);
-  });
+__attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin>& panel,
+                                                 const ColumnBlock& block, const ActivationArgs& x,
+                                                 size_t begin, size_t end) {
+  using V = VnniVectors;
+  for (size_t token = begin; token < end; token += kTileTokens) {
+    float* waiting = block.accumulators + (token - begin) * kPanelRows;
+    V::Float acc[kTileTokens][1];
+    unroll<kTileTokens>([&]<int T>() NIBBLE_INLINE_LAMBDA {
+      acc[T][0] = block.first == 0 ? V::zero_float() : V::load_float(waiting + T * kPanelRows);
+    });
+    IntegerTile<Group, HasMin>::run(panel, x, token, block.first, block.cols, acc);
+    if (block.last) {
+      block.y.store(token, acc);
+    } else {
+      unroll<kTileTokens>([&]<int T>()
+                              NIBBLE_INLINE_LAMBDA { V::store_float(waiting + T * kPanelRows, acc[T][0]); });
+    }
+  }
 }
 
 template <PackedFormat F>
 class IntegerMatmul {
  public:
   static void run(const MatmulArgs& args) {
-    const size_t tokens = args.activations.tokens;
-    if (tokens <= kMostVnniTokens) return NIBBLE_VNNI::integer_matmul<F>(args);
-    TileShapes shapes(IntegerTiles<F.group, F.has_min()>::kStep);
-    for (size_t begin = 0; begin < tokens; begin += args.token_block) {
-      const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
-      for (size_t row = args.row_begin; row < args.row_end; row += kPanels * kPanelRows)
-        run_rows(args, row, begin, end, shapes);
-    }
+    const size_t tokens = args.activations.tokens, whole = tokens / kTileTokens * kTileTokens;
+    if (whole > 0) run_tiles(args, whole);
+    if (whole == tokens) return;
+    MatmulArgs rest = args;
+    rest.first_token = whole;
+    NIBBLE_VNNI::integer_matmul<F>(rest);
   }
 
  private:
   using Panel = SignedPanel<F.group, F.has_min()>;
-  static_assert(kPanels * sizeof(Panel) <= kTileScratchBytes);
+  static_assert(sizeof(Panel) <= kTileScratchBytes);
 
-  static void run_rows(const MatmulArgs& args, size_t row, size_t begin, size_t end, TileShapes& shapes) {
-    auto* panels = reinterpret_cast<Panel*>(args.scratch);
-    const size_t count = row + kPanelRows < args.row_end ? kPanels : 1, cols = args.activations.padded_cols;
+  /// Tokens [0, tokens).
+  static void run_tiles(const MatmulArgs& args, size_t tokens) {
+    TileShapes shapes;
+    shapes.set(kTileTokens);
+    for (size_t begin = 0; begin < tokens; begin += args.token_block) {
+      const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
+      for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows)
+        run_panel(args, row, begin, end);
+    }
+  }
+
+  static void run_panel(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
+    auto& panel = *reinterpret_cast<Panel*>(args.scratch);
+    const size_t cols = args.activations.padded_cols;
     for (size_t first = 0; first < cols; first += kBlockColumns) {
       const size_t here = cols - first < kBlockColumns ? cols - first : kBlockColumns;
-      for (size_t p = 0; p < count; ++p)
-        unpack<F>(packed_panel(args, row + p * kPanelRows), first, here, panels[p]);
-      multiply_unpacked(panels, count, first, here, args, row, begin, end, shapes);
+      unpack<F>(packed_panel(args, row), first, here, panel);
+      const ColumnBlock block{first,
+                              here,
+                              first + here == cols,
+                              reinterpret_cast<float*>(args.scratch + kTileScratchBytes),
+                              {args, row}};
+      multiply_unpacked(panel, block, args.activations, begin, end);
     }
   }
 

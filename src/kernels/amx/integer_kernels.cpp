@@ -2,7 +2,7 @@
 
 #include "kernels/simd/formats.h"
 
-/// Integer formats of blocks with one scale.
+/// Formats whose groups fill a row of a tile.
 namespace nibble::NIBBLE_AMX {
 
 template <PackedFormat F>
@@ -11,6 +11,6 @@ void integer_matmul(const MatmulArgs& args) {
 }
 
 #define NIBBLE_INSTANTIATE(format) template void integer_matmul<format>(const MatmulArgs&);
-NIBBLE_BLOCK_FORMATS(NIBBLE_INSTANTIATE)
+NIBBLE_WIDE_GROUP_FORMATS(NIBBLE_INSTANTIATE)
 
 }  // namespace nibble::NIBBLE_AMX

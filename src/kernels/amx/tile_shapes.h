@@ -6,7 +6,7 @@
 #include "kernels/simd/tiles.h"
 
 /// How AMX's kernels use the eight tiles. A tile of tokens or a panel of rows has 16 of them; two of each
-/// make four tiles of sums, so that each load serves two products:
+/// make four tiles of sums, so that each load serves two products (BF16; integers take tiles 0, 4 and 6):
 ///   0 1   sums of tokens 0 .. 15 with panels 0 and 1
 ///   2 3   sums of tokens 16 .. 31
 ///   4 5   activations, tokens 0 .. 15 and 16 .. 31
@@ -16,20 +16,20 @@ namespace {
 
 constexpr size_t kTileTokens = 16, kTokens = 2 * kTileTokens, kPanels = 2;
 
-/// Tiles for `tokens` tokens and products over `k` bytes of each.
-inline TileConfig tile_config(size_t tokens, size_t k) {
+/// Tiles for `tokens` tokens.
+inline TileConfig tile_config(size_t tokens) {
   TileConfig config;
   const size_t lower = tokens < kTileTokens ? tokens : kTileTokens;
-  const auto shape = [&](size_t tile, size_t rows, size_t row_bytes) {
+  const auto shape = [&](size_t tile, size_t rows) {
     config.rows[tile] = uint8_t(rows);
-    config.row_bytes[tile] = uint16_t(rows == 0 ? 0 : row_bytes);
+    config.row_bytes[tile] = uint16_t(rows == 0 ? 0 : kTileRowBytes);
   };
   for (size_t i = 0; i < 2; ++i) {
     const size_t rows = i == 0 ? lower : tokens - lower;
-    shape(2 * i, rows, kTileRowBytes);
-    shape(2 * i + 1, rows, kTileRowBytes);
-    shape(4 + i, rows, k);
-    shape(6 + i, k / 4, kTileRowBytes);
+    shape(2 * i, rows);
+    shape(2 * i + 1, rows);
+    shape(4 + i, rows);
+    shape(6 + i, kTileRows);
   }
   return config;
 }
@@ -37,18 +37,18 @@ inline TileConfig tile_config(size_t tokens, size_t k) {
 /// The tiles while a kernel runs. Loads a configuration only where it changes, for the last tokens.
 class TileShapes {
  public:
-  explicit TileShapes(size_t k) : k_(k) {}
+  TileShapes() = default;
   ~TileShapes() { release_tiles(); }
   TileShapes(const TileShapes&) = delete;
   TileShapes& operator=(const TileShapes&) = delete;
 
   void set(size_t tokens) {
-    if (tokens != tokens_) load_config(tile_config(tokens, k_));
+    if (tokens != tokens_) load_config(tile_config(tokens));
     tokens_ = tokens;
   }
 
  private:
-  size_t k_, tokens_ = 0;
+  size_t tokens_ = 0;
 };
 
 /// The outputs that the tiles compute together.

@@ -43,8 +43,8 @@ class IntegerMatmul {
  public:
   static void run(const MatmulArgs& args) {
     const size_t tokens = args.activations.tokens;
-    if (tokens <= V::kPackedTokens) return run_few(args);
-    for (size_t begin = 0; begin < tokens; begin += args.token_block) {
+    if (tokens - args.first_token <= V::kPackedTokens) return run_few(args);
+    for (size_t begin = args.first_token; begin < tokens; begin += args.token_block) {
       const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
       for (size_t row = args.row_begin; row < args.row_end; row += kTileRows) run_many(args, row, begin, end);
     }
@@ -55,19 +55,20 @@ class IntegerMatmul {
   using Unpacked = UnpackedPanels<V, unpacked_format<V, F>()>;
   static constexpr size_t kTileRows = V::kTilePanels * kPanelRows;
 
-  static Packed packed_panel(const MatmulArgs& args, size_t row) {
-    const auto* bytes = reinterpret_cast<const uint8_t*>(args.packed);
-    return Packed(bytes + row / kPanelRows * F.panel_bytes(args.cols));
+  static const uint8_t* panel_bytes(const MatmulArgs& args, size_t row) {
+    return reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * F.panel_bytes(args.cols);
   }
+  static Packed packed_panel(const MatmulArgs& args, size_t row) { return Packed(panel_bytes(args, row)); }
 
   /// Reads the packed panels once.
   static void run_few(const MatmulArgs& args) {
     const size_t steps = args.activations.padded_cols / step_columns(F);
+    const uint8_t* end = panel_bytes(args, args.row_end + kPanelRows - 1);
     for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-      for_each_tile<V::kPackedTokens>(0, args.activations.tokens, [&]<int T>(size_t token) {
+      for_each_tile<V::kPackedTokens>(args.first_token, args.activations.tokens, [&]<int T>(size_t token) {
         typename V::Float acc[T][V::kRowVectors];
         set_zero<V>(acc);
-        const PackedSteps<V, F> panel(packed_panel(args, row));
+        const PackedSteps<V, F> panel(packed_panel(args, row), end);
         IntegerTile<V, PackedSteps<V, F>, T>::run(panel, 0, steps, args.activations, token, acc);
         Outputs<V, 1>(args, row).store(token, acc);
       });

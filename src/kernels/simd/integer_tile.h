@@ -58,6 +58,7 @@ class IntegerTile {
   static NIBBLE_INLINE void run(const Panel& panel, size_t first, size_t steps, const ActivationArgs& x,
                                 size_t token, Float (&acc)[T][R]) {
     for (size_t step = 0; step < steps; ++step) {
+      panel.prefetch(step);
       unroll<kParts>([&]<int Part>() NIBBLE_INLINE_LAMBDA {
         const size_t group = ((first + step) * kParts + Part) * x.tokens + token;
         Int sum[T][R];

@@ -39,6 +39,12 @@ constexpr int step_columns(PackedFormat format) {
   return int(scale_group(format.group));
 }
 
+/// How far ahead of its products a single pass over packed weights asks for them. Left to the processor,
+/// which stops at the end of a page, a core of Emerald Rapids decodes at half of what it can read; 4, 8 and
+/// 16 KB ahead two cores reach 85%, 88% and 94%, and the nearer cache instead of the second-level one is
+/// worse.
+constexpr size_t kPrefetchBytes = 16384;
+
 /// A panel as the bytes of Linear's packed matrix. `chunk` counts 32 columns, `group` those of a scale; r is
 /// one of the panel's V::kRowVectors vectors of rows.
 template <class V, PackedFormat F>
@@ -117,6 +123,16 @@ class PackedPanel {
     }
   }
 
+  /// Asks for the Columns columns that lie kPrefetchBytes behind a step, where they lie before `end`.
+  template <size_t Columns>
+  NIBBLE_INLINE void prefetch(size_t step, const uint8_t* end) const {
+    constexpr size_t kBytes = F.block_bytes() * Columns / F.block;
+    const uint8_t* ahead = blocks_ + step * kBytes + kPrefetchBytes;
+    if (ahead >= end) return;
+    unroll<int((kBytes + 63) / 64)>(
+        [&]<int Line>() NIBBLE_INLINE_LAMBDA { __builtin_prefetch(ahead + 64 * Line, 0, 2); });
+  }
+
  private:
   NIBBLE_INLINE const uint8_t* block(size_t index) const { return blocks_ + index * F.block_bytes(); }
 
@@ -168,7 +184,8 @@ class PackedSteps {
   static constexpr int kVectors = V::kRowVectors, kOffset = PackedPanel<V, F>::kOffset;
   static constexpr bool kSignedWeights = false;
 
-  explicit PackedSteps(const PackedPanel<V, F>& panel) : panel_(panel) {}
+  /// `end` is that of the weights that are read in one pass.
+  PackedSteps(const PackedPanel<V, F>& panel, const uint8_t* end) : panel_(panel), end_(end) {}
 
   template <int Q>
   NIBBLE_INLINE Int quad(size_t step, int chunk, int r) const {
@@ -183,10 +200,13 @@ class PackedSteps {
   }
   NIBBLE_INLINE Float min(size_t step, int part, int r) const { return panel_.min(step * kParts + part, r); }
 
+  NIBBLE_INLINE void prefetch(size_t step) const { panel_.template prefetch<kChunks * 32>(step, end_); }
+
  private:
   static constexpr int kChunks = step_columns(F) / 32, kParts = step_columns(F) / F.group;
 
   PackedPanel<V, F> panel_;
+  const uint8_t* end_;
 };
 
 }  // namespace nibble::simd

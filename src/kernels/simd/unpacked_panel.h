@@ -68,6 +68,8 @@ class UnpackedPanels {
   NIBBLE_INLINE Float min(size_t step, int part, int r) const {
     return V::load_float(of_part(step, part, 1, r));
   }
+  /// They are near already.
+  NIBBLE_INLINE void prefetch(size_t) const {}
   /// Signed weights meet activations that are moved up by 128: -128 times the weights' sum.
   NIBBLE_INLINE Int start(size_t step, int part, int r) const {
     return V::load(of_part(step, part, kStart, r));
