@@ -51,7 +51,7 @@ struct MatmulArgs {
 };
 
 /// Scratch memory holds a tile's unpacked weights, and after them the accumulators of a block of tokens.
-inline constexpr size_t kTileScratchBytes = 64 * 1024, kMostTokenBlock = 256, kMostTileRows = 32;
+inline constexpr size_t kTileScratchBytes = 64 * 1024, kMostTokenBlock = 256, kMostTileRows = 64;
 inline constexpr size_t kMatmulScratchBytes =
     kTileScratchBytes + kMostTokenBlock * kMostTileRows * sizeof(float);
 

@@ -74,7 +74,7 @@ constexpr KernelEntry dequantizing(std::string_view name, DType dtype, Isa isa, 
 
 // Groups of 16 and 32 columns leave a row of AMX's tiles half empty and cost more to scale than VPDPBUSD saves.
 #define NIBBLE_TILE_ROW(name, dtype, format) \
-  integer<format>(name "_amx_16x16", dtype, Isa::amx, 16, 16, amx::integer_matmul<format>)
+  integer<format>(name "_amx_64x16", dtype, Isa::amx, 64, 16, amx::integer_matmul<format>)
 
 // Quantized weights: with activations rounded to integers first, with float32 ones on demand.
 #define NIBBLE_INTEGER_ROWS(name, dtype, format) \

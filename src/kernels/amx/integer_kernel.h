@@ -14,9 +14,10 @@ NIBBLE_DECLARE_KERNELS(NIBBLE_VNNI)
 namespace nibble::NIBBLE_AMX {
 namespace {
 
-/// Columns that are unpacked together: the weights of a panel and the activations of 16 tokens take 34 KB of
-/// the 48 KB of first-level cache that processors with AMX have.
-constexpr size_t kBlockColumns = 1024;
+/// Panels and columns of them that are unpacked together: with the activations of 16 tokens, which are read
+/// from the second-level cache once for all panels, they take 42 KB of the 48 KB of first-level cache that
+/// processors with AMX have.
+constexpr size_t kBlockPanels = 4, kBlockColumns = 512;
 
 /// kBlockColumns of a panel as signed bytes in lines as packed_format.h has them, which is what a tile of
 /// weights is, with their scales.
@@ -99,33 +100,34 @@ class IntegerTile {
   }
 };
 
-/// Columns [first, first + cols) of a row, and where their products go.
-struct ColumnBlock {
+/// Columns [first, first + cols) of panels of rows, and where their products go.
+struct Block {
+  size_t row, panels;
   size_t first, cols;
-  bool last;            ///< of the row
-  float* accumulators;  ///< [tokens of the block, 16 rows], between blocks of columns
-  simd::Outputs<VnniVectors, 1> y;
+  float* accumulators;  ///< [tokens, panels, 16 rows], between blocks of columns
 };
 
-/// Products of an unpacked panel with tokens [begin, end), whole tiles. One function for all formats that
+/// Products of unpacked panels with tokens [begin, end), whole tiles. One function for all formats that
 /// unpack alike.
 template <uint32_t Group, bool HasMin>
-__attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin>& panel,
-                                                 const ColumnBlock& block, const ActivationArgs& x,
-                                                 size_t begin, size_t end) {
+__attribute__((noinline)) void multiply_unpacked(const SignedPanel<Group, HasMin>* panels, const Block& block,
+                                                 const MatmulArgs& args, size_t begin, size_t end) {
   using V = VnniVectors;
+  const bool last = block.first + block.cols == args.activations.padded_cols;
+  float* waiting = block.accumulators;
   for (size_t token = begin; token < end; token += kTileTokens) {
-    float* waiting = block.accumulators + (token - begin) * kPanelRows;
-    V::Float acc[kTileTokens][1];
-    unroll<kTileTokens>([&]<int T>() NIBBLE_INLINE_LAMBDA {
-      acc[T][0] = block.first == 0 ? V::zero_float() : V::load_float(waiting + T * kPanelRows);
-    });
-    IntegerTile<Group, HasMin>::run(panel, x, token, block.first, block.cols, acc);
-    if (block.last) {
-      block.y.store(token, acc);
-    } else {
-      unroll<kTileTokens>([&]<int T>()
-                              NIBBLE_INLINE_LAMBDA { V::store_float(waiting + T * kPanelRows, acc[T][0]); });
+    for (size_t p = 0; p < block.panels; ++p, waiting += kTileTokens * kPanelRows) {
+      V::Float acc[kTileTokens][1];
+      unroll<kTileTokens>([&]<int T>() NIBBLE_INLINE_LAMBDA {
+        acc[T][0] = block.first == 0 ? V::zero_float() : V::load_float(waiting + T * kPanelRows);
+      });
+      IntegerTile<Group, HasMin>::run(panels[p], args.activations, token, block.first, block.cols, acc);
+      if (last) {
+        simd::Outputs<V, 1>(args, block.row + p * kPanelRows).store(token, acc);
+      } else {
+        unroll<kTileTokens>(
+            [&]<int T>() NIBBLE_INLINE_LAMBDA { V::store_float(waiting + T * kPanelRows, acc[T][0]); });
+      }
     }
   }
 }
@@ -144,7 +146,8 @@ class IntegerMatmul {
 
  private:
   using Panel = SignedPanel<F.group, F.has_min()>;
-  static_assert(sizeof(Panel) <= kTileScratchBytes);
+  static_assert(kBlockPanels * sizeof(Panel) <= kTileScratchBytes);
+  static_assert(kBlockPanels * kPanelRows <= kMostTileRows);
 
   /// Tokens [0, tokens).
   static void run_tiles(const MatmulArgs& args, size_t tokens) {
@@ -152,23 +155,21 @@ class IntegerMatmul {
     shapes.set(kTileTokens);
     for (size_t begin = 0; begin < tokens; begin += args.token_block) {
       const size_t end = tokens - begin < args.token_block ? tokens : begin + args.token_block;
-      for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows)
-        run_panel(args, row, begin, end);
+      for (size_t row = args.row_begin; row < args.row_end; row += kBlockPanels * kPanelRows)
+        run_rows(args, row, begin, end);
     }
   }
 
-  static void run_panel(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
-    auto& panel = *reinterpret_cast<Panel*>(args.scratch);
-    const size_t cols = args.activations.padded_cols;
+  static void run_rows(const MatmulArgs& args, size_t row, size_t begin, size_t end) {
+    auto* panels = reinterpret_cast<Panel*>(args.scratch);
+    auto* accumulators = reinterpret_cast<float*>(args.scratch + kTileScratchBytes);
+    const size_t left = (args.row_end - row + kPanelRows - 1) / kPanelRows;
+    const size_t count = left < kBlockPanels ? left : kBlockPanels, cols = args.activations.padded_cols;
     for (size_t first = 0; first < cols; first += kBlockColumns) {
       const size_t here = cols - first < kBlockColumns ? cols - first : kBlockColumns;
-      unpack<F>(packed_panel(args, row), first, here, panel);
-      const ColumnBlock block{first,
-                              here,
-                              first + here == cols,
-                              reinterpret_cast<float*>(args.scratch + kTileScratchBytes),
-                              {args, row}};
-      multiply_unpacked(panel, block, args.activations, begin, end);
+      for (size_t p = 0; p < count; ++p)
+        unpack<F>(packed_panel(args, row + p * kPanelRows), first, here, panels[p]);
+      multiply_unpacked(panels, {row, count, first, here, accumulators}, args, begin, end);
     }
   }
 
