@@ -1,4 +1,4 @@
-"""Calibration: where its text comes from, and `quantize --method gptq` as a user runs it."""
+"""Calibration: where its text comes from, and `quantize --method` gptq, awq and hqq as a user runs them."""
 import json
 import shutil
 
@@ -25,8 +25,8 @@ def text(tmp_path):
     return path
 
 
-def quantize(nibble, model, out, *flags, **options):
-    return nibble("quantize", model, "-o", out, "--type", "q4_0", "--pure", "--method", "gptq", *SMALL, *flags, **options)
+def quantize(nibble, model, out, *flags, method="gptq", **options):
+    return nibble("quantize", model, "-o", out, "--type", "q4_0", "--pure", "--method", method, *SMALL, *flags, **options)
 
 
 def imatrix(nibble, model, out, *flags):
@@ -46,19 +46,21 @@ def test_the_file_keeps_its_tensors_and_says_how_it_was_made(nibble, model, text
     assert summary["file_bytes"] == out.stat().st_size
 
 
-def test_threads_do_not_change_the_file(nibble, model, text, tmp_path):
+@pytest.mark.parametrize("method", ["gptq", "awq"])
+def test_threads_do_not_change_the_file(nibble, model, text, tmp_path, method):
     files = []
     for threads in (1, 3):
         out = tmp_path / f"{threads}.gguf"
-        quantize(nibble, model, out, "--calibration", text, "--threads", threads)
+        quantize(nibble, model, out, "--calibration", text, "--threads", threads, method=method)
         files.append(out.read_bytes())
     assert files[0] == files[1]
 
 
+@pytest.mark.parametrize("method", ["gptq", "awq"])
 @pytest.mark.parametrize("kind", ["q5_0", "q4_1", "iq4_nl", "mxfp4", "nf4", "int8"])
-def test_other_types(nibble, model, text, tmp_path, kind):
+def test_other_types(nibble, model, text, tmp_path, kind, method):
     out = tmp_path / "out.gguf"
-    nibble("quantize", model, "-o", out, "--type", kind, "--pure", "--method", "gptq", "--calibration", text, *SMALL)
+    nibble("quantize", model, "-o", out, "--type", kind, "--pure", "--method", method, "--calibration", text, *SMALL)
     nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
     assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
 
@@ -112,7 +114,11 @@ def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
     (["--method", "gptq", "--imatrix", "x"], "x"),
     (["--method", "gptq", "--type", "f16"], "F16 has none to choose: use --method rtn"),
     (["--method", "gptq", "--type", "nf4", "--double-quant"], "NF4_DQ has none to choose"),
-    (["--method", "gptq", "--calibration-tokens", "1000"], "context of 128")])
+    (["--method", "gptq", "--calibration-tokens", "1000"], "context of 128"),
+    (["--method", "hqq", "--calibration", "self"], "--method hqq uses no calibration text: leave --calibration out"),
+    (["--method", "hqq", "--type", "q4_k"], "Q4_K_M stores none: use int4 with --asymmetric"),
+    (["--method", "awq", "--type", "f16"], "F16 has none to choose: use --method rtn"),
+    (["--method", "awq", "--calibration-tokens", "1000"], "context of 128")])
 def test_wrong_usage_names_the_remedy(nibble, model, tmp_path, flags, message):
     kind = [] if "--type" in flags else ["--type", "q4_0"]
     result = nibble("quantize", model, "-o", tmp_path / "o.gguf", *kind, *flags, "--quiet", check=False)
@@ -140,18 +146,87 @@ def test_rows_of_a_hugging_face_llama_change_their_order_after_rounding(nibble, 
     assert np.corrcoef(logits[0], logits[1])[0, 1] > 0.999
 
 
+def values(path):
+    """All tensors of a file as float32."""
+    return {t.name: gguf.quants.dequantize(t.data, t.tensor_type) for t in gguf.GGUFReader(path).tensors}
+
+
+@pytest.mark.parametrize("kind", ["q4_1", "q5_1"])
+def test_hqq_loses_less_in_its_norm_than_rounding_to_nearest(nibble, model, tmp_path, kind):
+    source, lost = values(model), {}
+    for method in ("rtn", "hqq"):
+        out = tmp_path / f"{method}.gguf"
+        nibble("quantize", model, "-o", out, "--type", kind, "--pure", "--method", method, "--quiet")
+        assert gguf.GGUFReader(out).fields["nibble.quantize.method"].contents() == method
+        lost[method] = {name: (np.abs(x - source[name]) ** 0.7).sum() for name, x in values(out).items()}
+    assert all(lost["hqq"][name] <= 1.0001 * lost["rtn"][name] for name in source)
+    assert sum(lost["hqq"].values()) < sum(lost["rtn"].values())
+
+
+def test_hqq_in_a_type_of_our_own(nibble, model, tmp_path):
+    out = tmp_path / "out.gguf"
+    nibble("quantize", model, "-o", out, "--type", "int4", "--group", 64, "--asymmetric", "--method", "hqq", "--quiet")
+    nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
+    assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
+
+
+@pytest.fixture
+def salient_llama(data_dir, tmp_path):
+    """A llama with biases and shared value heads, some of whose channels are far larger than others."""
+    config = make_config("llama-bias", vocab_size=32000, hidden_size=64, intermediate_size=96, head_dim=16,
+                         num_attention_heads=4)
+    weights = make_weights(config)
+    for name, tensor in weights.items():
+        if "layernorm" in name:
+            tensor[3::16] *= 20
+        if "v_proj" in name or "up_proj" in name:
+            tensor[5::16] *= 10
+    write_huggingface(tmp_path / "salient", config, weights)
+    shutil.copy(data_dir / "llama2-tokenizer" / "tokenizer.model", tmp_path / "salient")
+    return tmp_path / "salient", weights
+
+
+def test_awq_folds_its_scales_into_the_layer_before(nibble, salient_llama, text, tmp_path):
+    (source, weights), out = salient_llama, tmp_path / "out.gguf"
+    text.write_text(TEXT * 2)
+    nibble("quantize", source, "-o", out, "--type", "q8_0", "--pure", "--method", "awq", "--calibration", text, *SMALL)
+    written = values(out)
+
+    def ratio(part, base, axis):
+        return (written[part] * base).sum(axis) / (base * base).sum(axis)
+
+    for layer in range(2):
+        block, old = f"blk.{layer}.", f"model.layers.{layer}."
+        of_norm = weights[old + "input_layernorm.weight"] / written[block + "attn_norm.weight"]
+        assert of_norm.max() > 1.2 * of_norm.min()
+        of_value = ratio(block + "attn_v.weight", weights[old + "self_attn.v_proj.weight"] * of_norm, 1)
+        assert np.allclose(written[block + "attn_v.bias"], weights[old + "self_attn.v_proj.bias"] * of_value, rtol=0.02)
+        of_output = ratio(block + "attn_output.weight", weights[old + "self_attn.o_proj.weight"], 0)
+        assert np.allclose(of_output.reshape(2, 2, 16) * of_value.reshape(2, 1, 16), 1, rtol=0.02)
+        of_norm = weights[old + "post_attention_layernorm.weight"] / written[block + "ffn_norm.weight"]
+        assert np.allclose(ratio(block + "ffn_gate.weight", weights[old + "mlp.gate_proj.weight"] * of_norm, 1), 1, rtol=0.02)
+        of_up = ratio(block + "ffn_up.weight", weights[old + "mlp.up_proj.weight"] * of_norm, 1)
+        assert np.allclose(of_up * ratio(block + "ffn_down.weight", weights[old + "mlp.down_proj.weight"], 0), 1, rtol=0.02)
+        assert of_up.max() > 1.2 * of_up.min() and of_value.max() > 1.2 * of_value.min()
+    logits = []
+    for path in (source, out):
+        nibble("logits", path, "--tokens", "1,20,300,4000,50", "-o", tmp_path / "logits.npy")
+        logits.append(np.load(tmp_path / "logits.npy").ravel())
+    assert np.corrcoef(logits[0], logits[1])[0, 1] > 0.999
+
+
 def divergence(nibble, model, base, text):
     result = nibble("eval", model, "--kld", text, "--base", base, "--chunks", 3, "--context", 256, "--quiet", "--json", "-")
     return json.loads(result.stdout)["kld"]
 
 
-def test_gptq_cuts_the_real_models_divergence(nibble, smol_model, data_dir, tmp_path):
+def test_calibration_cuts_the_real_models_divergence(nibble, smol_model, data_dir, tmp_path):
     base, out = tmp_path / "f32.gguf", tmp_path / "out.gguf"
     nibble("quantize", smol_model, "-o", base, "--type", "f32", "--quiet")
     text = data_dir / "wikitext-2-raw" / "wiki.test.raw"
     measured = {}
-    for method, flags in {"rtn": [], "gptq": ["--calibration", data_dir / "arc", "--calibration-sequences", 12,
-                                              "--calibration-tokens", 256]}.items():
+    calibration = ["--calibration", data_dir / "arc", "--calibration-sequences", 12, "--calibration-tokens", 256]
+    for method, flags in {"rtn": [], "gptq": calibration, "awq": calibration}.items():
         nibble("quantize", smol_model, "-o", out, "--type", "q4_0", "--method", method, *flags, "--quiet")
         measured[method] = divergence(nibble, out, base, text)
-    assert measured["gptq"] < 0.75 * measured["rtn"], measured
+    assert measured["gptq"] < 0.75 * measured["rtn"] and measured["awq"] < 0.6 * measured["rtn"], measured

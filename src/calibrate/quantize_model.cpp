@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/progress.h"
+#include "calibrate/awq_model.h"
 #include "calibrate/gptq_model.h"
 #include "calibrate/tensor_writer.h"
 #include "model/rope_factors.h"
@@ -17,6 +18,12 @@ namespace {
 
 constexpr const char* kRopeFactors = "rope_freqs.weight";
 
+std::string method_name(const QuantizeMethod& method) {
+  if (method.gptq) return "gptq";
+  if (method.awq) return "awq";
+  return method.hqq ? "hqq" : "rtn";
+}
+
 GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe, const QuantizeMethod& method) {
   if (const auto file_type = gguf_file_type(recipe)) {
     metadata.set("general.file_type", *file_type);
@@ -25,7 +32,7 @@ GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe, const Quan
   }
   metadata.set("general.quantization_version", uint32_t(2));
   metadata.set("nibble.quantize.type", recipe.name);
-  metadata.set("nibble.quantize.method", std::string(method.gptq ? "gptq" : "rtn"));
+  metadata.set("nibble.quantize.method", method_name(method));
   if (method.calibration != nullptr) {
     metadata.set("nibble.calibration.source", method.calibration->source);
     metadata.set("nibble.calibration.sequences", uint32_t(method.calibration->sequences.size()));
@@ -59,19 +66,23 @@ struct Job {
   ThreadPool& pool;
 
   void write_plain(const TensorView& tensor, TensorWriter& writer) const {
+    const DType to = types.at(tensor.name);
+    if (method.hqq && has_hqq(to)) return writer.write_hqq(tensor, to, *method.hqq);
     const Importance* importance = method.importance;
     const auto weights = importance ? importance->find(tensor.name) : Importance::const_iterator();
     const bool weighted = importance && weights != importance->end();
-    writer.write(tensor, types.at(tensor.name), weighted ? weights->second.data() : nullptr);
+    writer.write(tensor, to, weighted ? weights->second.data() : nullptr);
   }
 };
 
-void write_with_gptq(const Job& job, TensorWriter& writer) {
+/// Writes what a Model makes of the layers, one by one, and of the output matrix; the other tensors plainly.
+template <typename Model, typename Options>
+void write_by_layer(const Job& job, const Options& options, TensorWriter& writer) {
   const auto type_of = [&](const TensorView& tensor) { return job.types.at(tensor.name); };
-  GptqModel model(job.checkpoint, *job.method.calibration, type_of, *job.method.gptq, job.pool);
+  Model model(job.checkpoint, *job.method.calibration, type_of, options, job.pool);
   const uint64_t last = uint64_t(job.checkpoint.config().n_layers) + 1;
   uint64_t turn = 0;
-  std::map<std::string, GptqModel::Bytes> quantized;
+  std::map<std::string, typename Model::Bytes> quantized;
   for (const TensorView* tensor : job.tensors) {
     for (; turn < turn_of(job.checkpoint, *tensor); ++turn) {
       if (turn + 1 < last) quantized = model.next_layer();
@@ -103,7 +114,8 @@ QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, cons
   return summary;
 }
 
-/// The order in which the tensors are written: the checkpoint's, or that in which GPTQ comes to them.
+/// The order in which the tensors are written: the checkpoint's, or that in which methods that calibrate come
+/// to them.
 std::vector<const TensorView*> file_order(const Checkpoint& checkpoint, bool by_turn) {
   std::vector<const TensorView*> tensors;
   for (const TensorView& tensor : checkpoint.tensors()) tensors.push_back(&tensor);
@@ -135,8 +147,7 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
-  const bool gptq = method.gptq.has_value();
-  Job job{checkpoint, method, file_order(checkpoint, gptq), {}, pool};
+  Job job{checkpoint, method, file_order(checkpoint, method.gptq || method.awq), {}, pool};
   QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
@@ -149,8 +160,10 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
   {
     Progress progress("quantize to " + recipe.name, summary.parameters, "weights");
     TensorWriter writer(checkpoint, file, progress, pool);
-    if (gptq) {
-      write_with_gptq(job, writer);
+    if (method.gptq) {
+      write_by_layer<GptqModel>(job, *method.gptq, writer);
+    } else if (method.awq) {
+      write_by_layer<AwqModel>(job, *method.awq, writer);
     } else {
       for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
     }

@@ -11,7 +11,9 @@
 #include "calibrate/recipe.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
+#include "quantize/awq.h"
 #include "quantize/gptq.h"
+#include "quantize/hqq.h"
 
 namespace nibble {
 
@@ -36,18 +38,19 @@ struct QuantizeSummary {
 /// How codes are chosen.
 struct QuantizeMethod {
   const Importance* importance = nullptr;  ///< weights round-to-nearest's errors, where it names the tensor
+  std::optional<HqqOptions> hqq;           ///< types without has_hqq: round to nearest
   std::optional<GptqOptions> gptq;         ///< needs calibration
+  std::optional<AwqOptions> awq;           ///< needs calibration
   const CalibrationData* calibration = nullptr;  ///< also goes into the file's metadata
 };
 
-/// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest streams rows:
-/// memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds an
-/// eighth of its float32 size); GPTQ holds one layer, its Hessians, and the calibration's hidden states, and
-/// takes matrices whose type has no grid (quantize/block_grid.h) to nearest. `metadata` is what the file
-/// carries; the keys that describe the quantization are set here. Hugging Face checkpoints get GGUF's row
-/// order (model/).
-/// Throws Error naming the tensor and the row that holds a NaN or an infinity; the target appears only
-/// when complete.
+/// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest and HQQ stream
+/// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds
+/// an eighth of its float32 size); GPTQ and AWQ hold one layer, its Hessians, and the calibration's hidden
+/// states, and takes matrices whose type has no grid (quantize/block_grid.h) to nearest. `metadata` is what
+/// the file carries; the keys that describe the quantization are set here. Hugging Face checkpoints get
+/// GGUF's row order (model/). Throws Error naming the tensor and the row that holds a NaN or an infinity; the
+/// target appears only when complete.
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool);

@@ -1,8 +1,10 @@
 #include "calibrate/statistics.h"
 
+#include <cmath>
+
 namespace nibble {
 
-InputStatistics::InputStatistics(size_t channels, Kind kind) : squares_(channels) {
+InputStatistics::InputStatistics(size_t channels, Kind kind) : squares_(channels), magnitudes_(channels) {
   if (kind == Kind::hessian) hessian_ = TileMatrix(channels);
 }
 
@@ -12,7 +14,10 @@ void InputStatistics::add(const float* x, size_t tokens, ThreadPool& pool) {
   pool.parallel_for(channels, kChannels, [&](size_t begin, size_t end) {
     for (size_t t = 0; t < tokens; ++t) {
       const float* row = x + t * channels;
-      for (size_t c = begin; c < end; ++c) squares_[c] += double(row[c]) * double(row[c]);
+      for (size_t c = begin; c < end; ++c) {
+        squares_[c] += double(row[c]) * double(row[c]);
+        magnitudes_[c] += std::abs(double(row[c]));
+      }
     }
   });
   if (hessian_.size() > 0) add_gram(hessian_, x, tokens, pool);

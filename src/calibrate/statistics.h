@@ -9,8 +9,8 @@
 namespace nibble {
 
 /// What calibration saw of a matrix' input x [channels]: second moments of its channels (an importance
-/// matrix, llama.cpp's imatrix) and, where a method asks, the whole Hessian X^T X of the output's squared
-/// error.
+/// matrix, llama.cpp's imatrix), their magnitudes (AWQ's scales) and, where a method asks, the whole Hessian
+/// X^T X of the output's squared error.
 class InputStatistics {
  public:
   enum class Kind { diagonal, hessian };
@@ -20,12 +20,13 @@ class InputStatistics {
   void add(const float* x, size_t tokens, ThreadPool& pool);
 
   uint64_t tokens() const { return tokens_; }
-  const std::vector<double>& squares() const { return squares_; }  ///< [channels], sums of x^2
-  const TileMatrix& hessian() const { return hessian_; }           ///< of size 0 unless asked for
+  const std::vector<double>& squares() const { return squares_; }        ///< [channels], sums of x^2
+  const std::vector<double>& magnitudes() const { return magnitudes_; }  ///< [channels], sums of |x|
+  const TileMatrix& hessian() const { return hessian_; }                 ///< of size 0 unless asked for
 
  private:
   uint64_t tokens_ = 0;
-  std::vector<double> squares_;
+  std::vector<double> squares_, magnitudes_;
   TileMatrix hessian_;
 };
 

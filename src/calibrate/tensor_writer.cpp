@@ -108,11 +108,13 @@ void TensorWriter::write_rows(const TensorView& tensor, uint64_t stride, const R
   checkpoint_.release(tensor);
 }
 
+/// True when neither type nor row order of a tensor change.
+bool TensorWriter::stays(const TensorView& tensor, DType to) const {
+  return tensor.dtype == to && !needs_row_permutation(checkpoint_.config(), tensor.name);
+}
+
 void TensorWriter::write(const TensorView& tensor, DType to, const float* importance) {
-  if (tensor.dtype == to && !needs_row_permutation(checkpoint_.config(), tensor.name)) {
-    copy(tensor);
-    return;
-  }
+  if (stays(tensor, to)) return copy(tensor);
   const uint64_t cols = tensor.cols();
   if (dtype_info(to).layout != Layout::planes) {
     write_rows(tensor, row_bytes(to, cols), [&](uint64_t, const float* values, std::byte* out) {
@@ -125,6 +127,14 @@ void TensorWriter::write(const TensorView& tensor, DType to, const float* import
     quantizer.add(row * cols, values, cols, out);
   });
   writer_.write(quantizer.finish());
+}
+
+void TensorWriter::write_hqq(const TensorView& tensor, DType to, const HqqOptions& options) {
+  if (stays(tensor, to)) return copy(tensor);
+  const uint64_t cols = tensor.cols();
+  write_rows(tensor, row_bytes(to, cols), [&](uint64_t, const float* values, std::byte* out) {
+    hqq_quantize_row(to, values, out, cols, options);
+  });
 }
 
 void TensorWriter::copy(const TensorView& tensor) {

@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
+#include "quantize/hqq.h"
 #include "tensor/tensor_view.h"
 
 /// From a checkpoint's tensors to those of a GGUF file, in pieces of rows.
@@ -62,6 +63,8 @@ class TensorWriter {
   /// The tensor as `to`, rounded to nearest; `importance` [cols] as in quantize_row, or null. A tensor whose
   /// type and row order stay is copied, so that nothing is lost by a second rounding.
   void write(const TensorView& tensor, DType to, const float* importance);
+  /// The tensor as `to` (has_hqq(to)), quantized by HQQ; copied as by write().
+  void write_hqq(const TensorView& tensor, DType to, const HqqOptions& options);
   /// A tensor that was quantized already: rows of `bytes` in the source's order.
   void write_quantized(const TensorView& tensor, const std::vector<std::byte>& bytes);
   void write_values(std::span<const float> values);
@@ -71,6 +74,7 @@ class TensorWriter {
   /// Makes the bytes of one row: (row, its values, where they go).
   using RowFunction = std::function<void(uint64_t row, const float* values, std::byte* out)>;
   void write_rows(const TensorView& tensor, uint64_t stride, const RowFunction& make_row);
+  bool stays(const TensorView& tensor, DType to) const;
   void copy(const TensorView& tensor);
 
   const Checkpoint& checkpoint_;

@@ -30,7 +30,7 @@ struct QuantizeFlags {
   RecipeRequest request;
   std::string output_type, embedding_type;
   bool pure = false, json = false;
-  bool calibrates() const { return method != "rtn"; }
+  bool calibrates() const { return method != "rtn" && method != "hqq"; }
 };
 
 void check(const QuantizeFlags& options) {
@@ -38,19 +38,29 @@ void check(const QuantizeFlags& options) {
                     {options.model, options.imatrix, options.calibration.options.source});
   check_input_file(options.imatrix);
   if (!options.calibrates() && options.calibration.given()) {
-    throw_usage(
-        "--method rtn uses no calibration text: leave --calibration out, or weight it with --imatrix");
+    throw_usage("--method {} uses no calibration text: leave --calibration out{}", options.method,
+                options.method == "rtn" ? ", or weight it with --imatrix" : "");
   }
-  if (options.calibrates() && !options.imatrix.empty()) {
-    throw_usage("--imatrix weights --method rtn; {} gathers more from its own calibration", options.method);
+  if (options.method != "rtn" && !options.imatrix.empty()) {
+    throw_usage("--imatrix weights --method rtn; {}", options.calibrates()
+                                                          ? options.method + " gathers more by calibration"
+                                                          : options.method + " takes no weights");
   }
 }
 
-/// Methods that choose code by code need a type whose scales are known before its codes.
+/// HQQ needs an offset beside one scale; methods that choose code by code need a type whose scales are known
+/// before its codes.
 void check_method(const QuantizeFlags& options, const Recipe& recipe) {
+  if (options.method == "hqq" && !has_hqq(recipe.weights)) {
+    throw_usage(
+        "--method hqq chooses the offset beside a block's scale, and {} stores none: use int4 with "
+        "--asymmetric, q4_1 or q5_1, or --method rtn",
+        recipe.name);
+  }
   if (!options.calibrates() || has_grid(recipe.weights)) return;
-  throw_usage("--method {} chooses codes within given scales, and {} has none to choose: use --method rtn",
-              options.method, recipe.name);
+  throw_usage(
+      "--method {} rounds to codes within a block's scales, and {} has none to choose: use --method rtn",
+      options.method, recipe.name);
 }
 
 DType dtype_option(const std::string& flag, const std::string& name) {
@@ -139,11 +149,13 @@ void run_quantize(const QuantizeFlags& options) {
     importance = read_imatrix(options.imatrix).importance();
     method.importance = &importance;
   }
+  if (options.method == "hqq") method.hqq.emplace();
   CalibrationData calibration;
   if (options.calibrates()) {
     calibration = options.calibration.load(checkpoint, pool);
     method.calibration = &calibration;
-    method.gptq.emplace();
+    if (options.method == "gptq") method.gptq.emplace();
+    if (options.method == "awq") method.awq.emplace();
   }
   const QuantizeSummary summary =
       quantize_model(*checkpoint, recipe, method, metadata_of(*checkpoint), options.output, pool);
@@ -167,10 +179,12 @@ void add_quantize(CLI::App& app) {
                    fmt::format("What most tensors become: {}", fmt::join(recipe_names(), ", ")))
       ->required();
   command
-      ->add_option("--method", options->method,
-                   "How codes are chosen: rtn (round-to-nearest), or gptq, which makes rounding errors good "
-                   "in other weights, as calibration text shows how")
-      ->check(CLI::IsMember({"rtn", "gptq"}));
+      ->add_option(
+          "--method", options->method,
+          "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
+          "calibration text: gptq makes rounding errors good in other weights, awq scales the columns that "
+          "matter")
+      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq"}));
   command
       ->add_option("--imatrix", options->imatrix,
                    "Weight rtn's errors with an importance matrix: 'nibble imatrix' or llama.cpp writes it")

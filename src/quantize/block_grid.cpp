@@ -215,6 +215,28 @@ bool stretch_scale(DType dtype, float factor, std::byte* bytes) {
   return stretched;
 }
 
+bool has_offset(DType dtype) {
+  bool has = false;
+  with_block(dtype, [&]<typename Block>(const Block*) {
+    has = requires(Block b) {
+      b.m;
+    };
+  });
+  return has;
+}
+
+void write_offset(DType dtype, float offset, std::byte* bytes) {
+  constexpr float kLargestHalf = 65504.0f;
+  with_block(dtype, [&]<typename Block>(const Block*) {
+    if constexpr (requires(Block b) { b.m; }) {
+      Block block;
+      std::memcpy(&block, bytes, sizeof(block));
+      block.m = float_to_half(std::clamp(offset, -kLargestHalf, kLargestHalf));
+      std::memcpy(bytes, &block, sizeof(block));
+    }
+  });
+}
+
 void write_codes(DType dtype, const uint8_t* codes, uint64_t n, std::byte* bytes) {
   if (dtype == DType::INT8) {
     for (uint64_t j = 0; j < n; ++j) bytes[kInt8RowHeaderBytes + j] = std::byte(int8_t(int(codes[j]) - 127));

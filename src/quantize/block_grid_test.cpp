@@ -58,6 +58,28 @@ TEST(BlockGrid, TypesWithoutCodesOfTheirOwn) {
   EXPECT_EQ(scale_block(DType::Q4_K, 512), 256u);
 }
 
+TEST(BlockGrid, AnOffsetIsStoredAndTheScaleStays) {
+  std::vector<DType> with_offset;
+  for (const DType dtype : grid_dtypes()) {
+    if (has_offset(dtype)) with_offset.push_back(dtype);
+  }
+  EXPECT_EQ(with_offset, (std::vector<DType>{DType::Q4_1, DType::Q5_1, DType::UINT4_G64, DType::UINT4_G128}));
+  for (const DType dtype : with_offset) {
+    const uint64_t block = scale_block(dtype, 128);
+    const std::vector<float> x = make_values(Distribution::gauss, block);
+    std::vector<std::byte> bytes(row_bytes(dtype, block));
+    quantize_row(dtype, x.data(), bytes.data(), block);
+    std::vector<float> before(block), after(block), offset(block);
+    read_scales(dtype, bytes.data(), block, before.data(), offset.data());
+    for (const auto& [written, stored] : {std::pair(-0.25f, -0.25f), std::pair(-1e9f, -65504.0f)}) {
+      write_offset(dtype, written, bytes.data());
+      read_scales(dtype, bytes.data(), block, after.data(), offset.data());
+      EXPECT_EQ(offset, std::vector<float>(block, stored));
+      EXPECT_EQ(after, before);
+    }
+  }
+}
+
 TEST(BlockGrid, NearestTakesTheNearerOfTwoLevelsAndTheEnds) {
   const Grid iq4 = grid_of(DType::IQ4_NL);
   EXPECT_EQ(nearest(iq4, -200.0f, 1.0f, 0.0f).value, -127.0f);

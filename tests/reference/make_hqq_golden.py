@@ -1,0 +1,71 @@
+"""Records what the half-quadratic solver of HQQ makes of some blocks, which src/quantize/hqq_test.cpp compares.
+
+    python make_hqq_golden.py > ../golden/hqq.txt
+
+Badri and Shaji 2023, https://mobiusml.github.io/hqq_blog/, written from its equations in double precision, with
+the paper's zero point z: q = round(W s + z), W = (q - z) / s. The input comes from a
+generator that src/quantize/hqq_test.cpp repeats.
+"""
+
+import numpy as np
+
+BLOCKS, SIZE = 200, 32
+P, BETA, KAPPA, ITERATIONS = 0.7, 10.0, 1.01, 20
+
+
+def splitmix64(count, state):
+    mask = (1 << 64) - 1
+    for _ in range(count):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        z = state
+        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
+        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
+        yield z ^ (z >> 31)
+
+
+def make_input():
+    bits = np.array(list(splitmix64(BLOCKS * SIZE, 7)), dtype=np.uint64)
+    total = sum(((bits >> np.uint64(shift)) & np.uint64(0xFFF)).astype(np.int64) for shift in (0, 12, 24, 36)) - 8190
+    x = (total * 2.0**-10).reshape(BLOCKS, SIZE)
+    x[1::2, 17] *= 3  # an outlier
+    return x
+
+
+def shrink(x, beta):
+    size = np.abs(x)
+    with np.errstate(divide="ignore"):
+        return np.sign(x) * np.maximum(0, size - size ** (P - 1) / beta)
+
+
+def solve(w):
+    """The offset -z / s of the least error, and that error."""
+    s = 15 / (w.max() - w.min())
+    z, beta = -w.min() * s, BETA
+
+    def round_to_nearest(z):
+        q = np.clip(np.round(w * s + z), 0, 15)
+        return q, (q - z) / s
+
+    def error_of(z):
+        return np.sum(np.abs(w - round_to_nearest(z)[1]) ** P)
+
+    best, least = z, error_of(z)
+    for _ in range(ITERATIONS):
+        q, values = round_to_nearest(z)
+        z = np.mean(q - (w - shrink(w - values, beta)) * s)
+        error = error_of(z)
+        if error >= least:
+            break
+        beta, best, least = beta * KAPPA, z, error
+    return -best / s, least
+
+
+def main():
+    found = np.array([solve(w) for w in make_input()]).astype("<f4")
+    print("# made by tests/reference/make_hqq_golden.py; arrays of float32 as hexadecimal bytes")
+    print("offset", found[:, 0].tobytes().hex())
+    print("error", found[:, 1].tobytes().hex())
+
+
+if __name__ == "__main__":
+    main()
