@@ -4,7 +4,7 @@ import matplotlib
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
-from render import Figures, PEERS, median, type_name  # noqa: E402
+from render import Figures, PEERS, main_isa, median, type_name  # noqa: E402
 
 COLOURS = {"nibble": "#0072b2", "llama.cpp": "#e69f00", "neural-speed": "#009e73"}
 
@@ -71,7 +71,7 @@ def draw(everything, out):
     """Writes the plots and returns (caption, file) of each by shape."""
     plots = {}
     for shape, label in (("llama2-7b", "Llama-2-7B shape"), ("smollm2", "SmolLM2-135M")):
-        figures = Figures(everything, shape, "native")
+        figures = Figures(everything, shape, main_isa(everything))
         shown = plots.setdefault(shape, [])
         for name in [*figures.names("prefill"), "decode"]:
             phase = name.split()[0]

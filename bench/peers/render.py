@@ -11,7 +11,8 @@ import statistics
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ("llama.cpp", "neural-speed")
-ISA_NAMES = {"avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2"}
+SHAPES = {"llama2-7b": "Llama-2-7B shape", "smollm2": "SmolLM2-135M-Instruct"}
+ISAS = {"native": "", "avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2"}
 TYPE_NAMES = {"int4": "int4 g128", "nf4": "NF4"}
 
 
@@ -130,7 +131,13 @@ def profile_table(case):
 
 
 def isa_text(isa):
-    return f", {ISA_NAMES[isa]}" if isa in ISA_NAMES else ""
+    return f", {ISAS[isa]}" if ISAS[isa] else ""
+
+
+def main_isa(everything):
+    """The instruction sets that most was measured with."""
+    count = {isa: sum(key.endswith("/" + isa) for key in everything["cases"]) for isa in ISAS}
+    return max(ISAS, key=lambda isa: count[isa])
 
 
 def profile_section(everything):
@@ -175,14 +182,10 @@ def render(everything, plots):
     versions = ", ".join(f"{name} {version}" for name, version in sorted(everything.get("versions", {}).items()))
     commits = sorted({case["nibble_commit"] for case in everything["cases"].values() if case.get("nibble_commit")})
     template = (pathlib.Path(__file__).parent / "performance.template.md").read_text()
-    sections = [
-        shape_section(everything, "llama2-7b", "native", "Llama-2-7B shape", plots.get("llama2-7b", [])),
-        shape_section(everything, "smollm2", "native", "SmolLM2-135M-Instruct", plots.get("smollm2", [])),
-        shape_section(everything, "llama2-7b", "avx512_vnni", "nibble without AMX: Llama-2-7B shape", []),
-        shape_section(everything, "llama2-7b", "avx2", "Both forced to AVX2: Llama-2-7B shape", []),
-        shape_section(everything, "smollm2", "avx2", "Both forced to AVX2: SmolLM2-135M-Instruct", []),
-        profile_section(everything),
-    ]
+    sections = [shape_section(everything, shape, isa, SHAPES[shape] + isa_text(isa),
+                              plots.get(shape, []) if isa == main_isa(everything) else [])
+                for isa in sorted(ISAS, key=lambda isa: isa != main_isa(everything)) for shape in SHAPES]
+    sections.append(profile_section(everything))
     values = {
         "MACHINE": f"- {machine['processor']}, {machine['cpus']} processors, {machine['memory_gb']} GB,"
                    f" {machine['system']}\n{roofs_text(everything)}- {versions}\n- nibble at {', '.join(commits)}",
