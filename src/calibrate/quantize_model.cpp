@@ -21,6 +21,7 @@ constexpr const char* kRopeFactors = "rope_freqs.weight";
 std::string method_name(const QuantizeMethod& method) {
   if (method.gptq) return "gptq";
   if (method.awq) return "awq";
+  if (method.autoround) return "autoround";
   return method.hqq ? "hqq" : "rtn";
 }
 
@@ -147,7 +148,8 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
-  Job job{checkpoint, method, file_order(checkpoint, method.gptq || method.awq), {}, pool};
+  const bool by_layers = method.gptq || method.awq || method.autoround;
+  Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, pool};
   QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
@@ -164,6 +166,8 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
       write_by_layer<GptqModel>(job, *method.gptq, writer);
     } else if (method.awq) {
       write_by_layer<AwqModel>(job, *method.awq, writer);
+    } else if (method.autoround) {
+      write_by_layer<AutoroundModel>(job, *method.autoround, writer);
     } else {
       for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
     }

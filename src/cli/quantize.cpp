@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
@@ -28,6 +29,7 @@ struct QuantizeFlags {
   CalibrationFlags calibration;
   std::string model, output, imatrix, method = "rtn";
   RecipeRequest request;
+  std::optional<uint32_t> steps;
   std::string output_type, embedding_type;
   bool pure = false, json = false;
   bool calibrates() const { return method != "rtn" && method != "hqq"; }
@@ -45,6 +47,9 @@ void check(const QuantizeFlags& options) {
     throw_usage("--imatrix weights --method rtn; {}", options.calibrates()
                                                           ? options.method + " gathers more by calibration"
                                                           : options.method + " takes no weights");
+  }
+  if (options.steps && options.method != "autoround") {
+    throw_usage("--steps belongs to --method autoround, not to {}", options.method);
   }
 }
 
@@ -156,6 +161,10 @@ void run_quantize(const QuantizeFlags& options) {
     method.calibration = &calibration;
     if (options.method == "gptq") method.gptq.emplace();
     if (options.method == "awq") method.awq.emplace();
+    if (options.method == "autoround") {
+      method.autoround.emplace();
+      method.autoround->steps = options.steps.value_or(method.autoround->steps);
+    }
   }
   const QuantizeSummary summary =
       quantize_model(*checkpoint, recipe, method, metadata_of(*checkpoint), options.output, pool);
@@ -183,8 +192,13 @@ void add_quantize(CLI::App& app) {
           "--method", options->method,
           "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
           "calibration text: gptq makes rounding errors good in other weights, awq scales the columns that "
-          "matter")
-      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq"}));
+          "matter, autoround learns each rounding")
+      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq", "autoround"}));
+  command
+      ->add_option(
+          "--steps", options->steps,
+          fmt::format("autoround: steps of learning, for each layer; default {}", AutoroundOptions().steps))
+      ->check(at_least_one());
   command
       ->add_option("--imatrix", options->imatrix,
                    "Weight rtn's errors with an importance matrix: 'nibble imatrix' or llama.cpp writes it")

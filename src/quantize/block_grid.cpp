@@ -194,47 +194,45 @@ void read_scales(DType dtype, const std::byte* bytes, uint64_t n, float* scale, 
   });
 }
 
-bool stretch_scale(DType dtype, float factor, std::byte* bytes) {
-  bool stretched = false;
+BlockScales block_scales(DType dtype) {
+  BlockScales scales = BlockScales::fixed;
   with_block(dtype, [&]<typename Block>(const Block*) {
-    // Of one scale and no offset: a half, or the float of NF4.
-    if constexpr (
-        requires(Block b) { b.d; } && !requires(Block b) { b.m; } && Block::kElements <= 128 &&
-        !std::is_same_v<Block, BlockQ8_0>) {
+    if constexpr (requires(Block b) { b.d; } && Block::kElements <= 128 &&
+                  !std::is_same_v<Block, BlockQ8_0>) {
+      scales = requires(Block b) {
+        b.m;
+      }
+      ? BlockScales::scale_and_offset : BlockScales::scale;
+    }
+  });
+  return scales;
+}
+
+void write_scales(DType dtype, float scale, float offset, std::byte* bytes) {
+  with_block(dtype, [&]<typename Block>(const Block*) {
+    if constexpr (requires(Block b) { b.d; }) {
       Block block;
       std::memcpy(&block, bytes, sizeof(block));
       if constexpr (std::is_same_v<decltype(block.d), float>) {
-        block.d *= factor;
+        block.d = scale;
       } else {
-        block.d = float_to_half(half_to_float(block.d) * factor);
+        block.d = float_to_half(scale);
+      }
+      constexpr float kLargestHalf = 65504.0f;
+      if constexpr (requires { block.m; }) {
+        block.m = float_to_half(std::clamp(offset, -kLargestHalf, kLargestHalf));
       }
       std::memcpy(bytes, &block, sizeof(block));
-      stretched = true;
     }
   });
-  return stretched;
 }
 
-bool has_offset(DType dtype) {
-  bool has = false;
-  with_block(dtype, [&]<typename Block>(const Block*) {
-    has = requires(Block b) {
-      b.m;
-    };
-  });
-  return has;
-}
-
-void write_offset(DType dtype, float offset, std::byte* bytes) {
-  constexpr float kLargestHalf = 65504.0f;
-  with_block(dtype, [&]<typename Block>(const Block*) {
-    if constexpr (requires(Block b) { b.m; }) {
-      Block block;
-      std::memcpy(&block, bytes, sizeof(block));
-      block.m = float_to_half(std::clamp(offset, -kLargestHalf, kLargestHalf));
-      std::memcpy(bytes, &block, sizeof(block));
-    }
-  });
+bool stretch_scale(DType dtype, float factor, std::byte* bytes) {
+  if (block_scales(dtype) != BlockScales::scale) return false;
+  std::array<float, 128> scale, offset;
+  read_scales(dtype, bytes, dtype_info(dtype).block_elements, scale.data(), offset.data());
+  write_scales(dtype, scale[0] * factor, 0.0f, bytes);
+  return true;
 }
 
 void write_codes(DType dtype, const uint8_t* codes, uint64_t n, std::byte* bytes) {

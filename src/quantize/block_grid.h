@@ -32,10 +32,15 @@ void read_scales(DType dtype, const std::byte* block, uint64_t n, float* scale, 
 /// more than one scale or an offset, or so many codes that it would gain nothing (8 bits).
 bool stretch_scale(DType dtype, float factor, std::byte* block);
 
-/// True for types that store an offset beside the one scale of a block: Q4_1, Q5_1, UINT4.
-bool has_offset(DType dtype);
-/// Stores an offset in a block of such a type, as a half; its scale stays.
-void write_offset(DType dtype, float offset, std::byte* block);
+/// Which of a block's values can be moved one by one, each block's by itself.
+enum class BlockScales {
+  fixed,  ///< several scales chosen together, powers of two, or 8 bits, where it would gain nothing
+  scale,  ///< one scale; the offset, if any, is a multiple of it
+  scale_and_offset,  ///< both, stored apart
+};
+BlockScales block_scales(DType dtype);
+/// Stores a scale (and offset) in a block, rounded to what the type stores; read_scales() tells to what.
+void write_scales(DType dtype, float scale, float offset, std::byte* block);
 
 /// Puts codes [n] into a block in place of those that it has; its scales stay.
 void write_codes(DType dtype, const uint8_t* codes, uint64_t n, std::byte* block);

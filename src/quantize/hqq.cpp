@@ -21,7 +21,7 @@ double lp_error(const Grid& grid, std::span<const float> x, float scale, float o
 }  // namespace
 
 bool has_hqq(DType dtype) {
-  return has_offset(dtype);
+  return block_scales(dtype) == BlockScales::scale_and_offset;
 }
 
 float hqq_offset(DType dtype, std::span<const float> x, float scale, float offset,
@@ -63,7 +63,7 @@ void hqq_quantize_row(DType dtype, const float* x, std::byte* out, uint64_t cols
     for (uint64_t j = 0; j < block; ++j) steps[j] = values[j] / scale;
     const float solved = scale * hqq_offset(dtype, steps, 1.0f, offset / scale, options);
     std::copy_n(stored, bytes, trial.begin());
-    write_offset(dtype, solved, trial.data());
+    write_scales(dtype, scale, solved, trial.data());
     read_scales(dtype, trial.data(), block, scales.data(), offsets.data());
     // As stored, the offset is a half.
     if (!(lp_error(grid, values, scale, offsets[0], options.lp_norm) <
