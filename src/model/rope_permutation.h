@@ -14,16 +14,16 @@ namespace nibble {
 
 /// Where row `hf_row` stands in GGUF's order.
 constexpr uint64_t gguf_row_of(uint64_t hf_row, uint64_t head_dim, uint64_t rope_dims) {
-  const uint64_t head = hf_row / head_dim, at = hf_row % head_dim, half = rope_dims / 2;
+  const uint64_t head = hf_row / head_dim, at = hf_row % head_dim, pairs = rope_dims / 2;
   if (at >= rope_dims) return hf_row;
-  return head * head_dim + 2 * (at % half) + at / half;
+  return head * head_dim + 2 * (at % pairs) + at / pairs;
 }
 
 /// Where GGUF's row `gguf_row` stands in Hugging Face's order: what to read when writing row by row.
 constexpr uint64_t hf_row_of(uint64_t gguf_row, uint64_t head_dim, uint64_t rope_dims) {
-  const uint64_t head = gguf_row / head_dim, at = gguf_row % head_dim, half = rope_dims / 2;
+  const uint64_t head = gguf_row / head_dim, at = gguf_row % head_dim, pairs = rope_dims / 2;
   if (at >= rope_dims) return gguf_row;
-  return head * head_dim + at / 2 + half * (at % 2);
+  return head * head_dim + at / 2 + pairs * (at % 2);
 }
 
 /// True when the rows of this tensor of this model have to change their order to be written as GGUF: query

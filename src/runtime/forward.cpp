@@ -15,6 +15,10 @@ namespace nibble {
 
 namespace {
 
+/// A slice of so many tokens has the embedding's pages given back: its rows take a megabyte of them, and
+/// asking costs next to nothing beside its layers.
+constexpr size_t kReleaseTokens = 16;
+
 size_t count_wanted(std::span<const BatchToken> batch) {
   return size_t(
       std::count_if(batch.begin(), batch.end(), [](const BatchToken& t) { return t.wants_logits; }));
@@ -125,6 +129,7 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
   pool_.parallel_for(batch.size(), rows_per_task(config.hidden), [&](size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) model_->embed(size_t(batch[t].id), &s.buffers.x[t * config.hidden]);
   });
+  if (batch.size() >= kReleaseTokens) model_->release_embedding();
   for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
     run_layer(config, model_->layers()[layer], layer, s.slice, s.rope, s.attention, cache, s.buffers, pool_);
   }

@@ -32,7 +32,7 @@ uint64_t scratch_bytes(const ModelConfig& c, uint64_t tokens) {
 /// Measured: the pages of the program and its libraries that a run touches, and what a tokenizer of 49,152
 /// tokens and its merges takes. Models without a tokenizer have none of the second.
 uint64_t program_bytes(const Checkpoint& checkpoint) {
-  constexpr uint64_t kProgram = 11 << 20, kBytesPerToken = 230;
+  constexpr uint64_t kProgram = 7 << 20, kBytesPerToken = 230;
   const bool tokenizer =
       !checkpoint.gguf() || checkpoint.gguf()->metadata().contains("tokenizer.ggml.tokens");
   return kProgram + (tokenizer ? uint64_t(checkpoint.config().vocab) * kBytesPerToken : 0);

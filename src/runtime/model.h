@@ -24,6 +24,9 @@ class Model {
 
   /// The row [hidden] of the embedding [vocab, hidden] for a token, read from the file.
   void embed(size_t token, float* out) const;
+  /// Gives back the embedding's pages: around each row that embed() reads the system maps up to 64 KB of the
+  /// file, which the plan of the memory has not.
+  void release_embedding() const { checkpoint_->release(*embedding_); }
   const std::vector<LayerWeights>& layers() const { return layers_; }
   const std::vector<float>& output_norm() const { return output_norm_; }  // [hidden]
   const Linear& output() const { return output_; }  // [vocab, hidden]; the embedding when they are tied
