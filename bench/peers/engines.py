@@ -14,7 +14,8 @@ TYPES = {
     "iq4_xs": "iq4_xs", "q4_1": "q4_1", "q5_0": "q5_0", "q5_1": "q5_1", "iq4_nl": "iq4_nl", "q2_k": "q2_k",
     "mxfp4": "mxfp4", "bf16": "bf16", "f16": "f16", "int8": "int8", "int4": "int4", "nf4": "nf4",
 }
-ISAS = ("native", "avx512_vnni", "avx2")
+# Instruction sets that nibble may be held to, and what the page calls them.
+ISAS = {"native": "", "avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2"}
 # Types of nibble's own, which no other GGUF program reads.
 OWN_TYPES = ("int8", "int4", "nf4")
 

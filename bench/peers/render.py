@@ -9,10 +9,11 @@ import json
 import pathlib
 import statistics
 
+from engines import ISAS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PEERS = ("llama.cpp", "neural-speed")
 SHAPES = {"llama2-7b": "Llama-2-7B shape", "smollm2": "SmolLM2-135M-Instruct"}
-ISAS = {"native": "", "avx512_vnni": "AVX-512 VNNI", "avx2": "AVX2"}
 TYPE_NAMES = {"int4": "int4 g128", "nf4": "NF4"}
 
 
@@ -182,9 +183,10 @@ def render(everything, plots):
     versions = ", ".join(f"{name} {version}" for name, version in sorted(everything.get("versions", {}).items()))
     commits = sorted({case["nibble_commit"] for case in everything["cases"].values() if case.get("nibble_commit")})
     template = (pathlib.Path(__file__).parent / "performance.template.md").read_text()
+    main = main_isa(everything)
     sections = [shape_section(everything, shape, isa, SHAPES[shape] + isa_text(isa),
-                              plots.get(shape, []) if isa == main_isa(everything) else [])
-                for isa in sorted(ISAS, key=lambda isa: isa != main_isa(everything)) for shape in SHAPES]
+                              plots.get(shape, []) if isa == main else [])
+                for isa in sorted(ISAS, key=lambda isa: isa != main) for shape in SHAPES]
     sections.append(profile_section(everything))
     values = {
         "MACHINE": f"- {machine['processor']}, {machine['cpus']} processors, {machine['memory_gb']} GB,"

@@ -8,28 +8,31 @@
 #include <utility>
 
 #include "base/error.h"
-#include "calibrate/tensor_writer.h"
 #include "kernels/registry.h"
 #include "kernels/vector_ops.h"
-#include "quantize/block_grid.h"
-#include "quantize/quantize_row.h"
 #include "runtime/layer.h"
 
 namespace nibble {
 
 namespace {
 
-/// By LayerMatrix: the tensor, and the input that it multiplies.
+/// A matrix, and the input that it multiplies.
 struct MatrixName {
-  const char* part;
+  std::string part;
   LayerInput input;
 };
-constexpr MatrixName kMatrices[kLayerMatrices] = {
-    {"attn_q.weight", LayerInput::qkv},       {"attn_k.weight", LayerInput::qkv},
-    {"attn_v.weight", LayerInput::qkv},       {"attn_output.weight", LayerInput::attention_output},
-    {"ffn_gate.weight", LayerInput::gate_up}, {"ffn_up.weight", LayerInput::gate_up},
-    {"ffn_down.weight", LayerInput::down},
-};
+
+/// By LayerMatrix, which counts the matrices of kInputMatrices.
+const std::vector<MatrixName>& matrix_names() {
+  static const std::vector<MatrixName> names = [] {
+    std::vector<MatrixName> all;
+    for (size_t input = 0; input < kInputMatrices.size(); ++input) {
+      for (const std::string& part : kInputMatrices[input]) all.push_back({part, LayerInput(input)});
+    }
+    return all;
+  }();
+  return names;
+}
 
 std::vector<float> mean_squares(const InputStatistics& statistics) {
   std::vector<float> means;
@@ -67,14 +70,10 @@ AutoroundModel::AutoroundModel(const Checkpoint& checkpoint, const CalibrationDa
 }
 
 const TensorView& AutoroundModel::tensor_of(size_t matrix) const {
-  return checkpoint_.get(fmt::format("blk.{}.{}", layer_, kMatrices[matrix].part));
+  return checkpoint_.get(fmt::format("blk.{}.{}", layer_, matrix_names()[matrix].part));
 }
 
-bool AutoroundModel::takes_codes(const TensorView& tensor) const {
-  return type_of_(tensor) != tensor.dtype && has_grid(type_of_(tensor));
-}
-
-std::map<std::string, AutoroundModel::Bytes> AutoroundModel::next_layer() {
+LayerTensors AutoroundModel::next_layer() {
   const ModelConfig& config = checkpoint_.config();
   // Targets: activations stay float32.
   const auto pack_exact = [&](const TensorView& tensor) {
@@ -98,28 +97,13 @@ std::map<std::string, AutoroundModel::Bytes> AutoroundModel::next_layer() {
     LayerGradient layer(config, std::move(vectors), weights, options_.batch, length_, pool_);
     bytes = learn(matrices, layer);
   }
-  std::map<std::string, Bytes> result;
+  LayerTensors result;
   for (size_t m = 0; m < kLayerMatrices; ++m) {
     if (!bytes[m].empty()) result[tensor_of(m).name] = std::move(bytes[m]);
   }
-  const auto pack_quantized = [&](const TensorView& tensor) {
-    const auto found = result.find(tensor.name);
-    if (found == result.end()) return Linear::pack(tensor, pool_);
-    return Linear::pack({tensor.name, type_of_(tensor), tensor.shape, found->second}, pool_);
-  };
-  quantized_.run_layer(load_layer(checkpoint_, layer_, pack_quantized), true, nullptr);
+  quantized_.run_layer(load_quantized_layer(checkpoint_, layer_, result, type_of_, pool_), true, nullptr);
   ++layer_;
   return result;
-}
-
-std::vector<float> AutoroundModel::read_matrix(const TensorView& tensor) const {
-  const SourceRows source(checkpoint_, tensor);
-  const uint64_t cols = tensor.cols();
-  std::vector<float> values(tensor.elements());
-  pool_.parallel_for(tensor.rows(), 16, [&](size_t begin, size_t end) {
-    for (size_t row = begin; row < end; ++row) source.read_source(row, &values[row * cols]);
-  });
-  return values;
 }
 
 /// Rounding to nearest of every matrix that gets codes.
@@ -127,12 +111,13 @@ AutoroundModel::Matrices AutoroundModel::begin_rounding(const LayerStatistics& s
   Matrices matrices;
   for (size_t m = 0; m < kLayerMatrices; ++m) {
     const TensorView& tensor = tensor_of(m);
-    std::vector<float> w = read_matrix(tensor);
+    std::vector<float> w(tensor.elements());
+    read_rows(checkpoint_, tensor, 0, tensor.rows(), w.data(), pool_);
     if (!takes_codes(tensor)) {
       matrices[m].fixed = std::move(w);
       continue;
     }
-    const std::vector<float> importance = mean_squares(statistics[size_t(kMatrices[m].input)]);
+    const std::vector<float> importance = mean_squares(statistics[size_t(matrix_names()[m].input)]);
     matrices[m].rounding.emplace(type_of_(tensor), std::move(w), tensor.rows(), tensor.cols(),
                                  importance.data(), pool_);
   }
@@ -215,23 +200,12 @@ std::vector<double> AutoroundModel::sequence_errors(LayerGradient& layer) {
   return result;
 }
 
-AutoroundModel::Bytes AutoroundModel::output() {
+TensorBytes AutoroundModel::output() {
   const TensorView& tensor = output_tensor(checkpoint_);
   if (!takes_codes(tensor)) return {};
   const std::vector<float> importance = mean_squares(
       gather_output_statistics(quantized_, checkpoint_.config(), InputStatistics::Kind::diagonal, pool_));
-  const SourceRows source(checkpoint_, tensor);
-  const DType to = type_of_(tensor);
-  const uint64_t cols = tensor.cols(), stride = row_bytes(to, cols);
-  Bytes bytes(tensor.rows() * stride);
-  pool_.parallel_for(tensor.rows(), 16, [&](size_t begin, size_t end) {
-    std::vector<float> values(cols);
-    for (size_t row = begin; row < end; ++row) {
-      source.read_source(row, values.data());
-      quantize_row(to, values.data(), &bytes[row * stride], cols, importance.data());
-    }
-  });
-  return bytes;
+  return round_to_nearest(checkpoint_, tensor, type_of_(tensor), importance.data(), pool_);
 }
 
 }  // namespace nibble

@@ -3,8 +3,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -12,6 +10,7 @@
 #include "calibrate/calibration_run.h"
 #include "calibrate/layer_gradient.h"
 #include "calibrate/layer_statistics.h"
+#include "calibrate/layer_tensors.h"
 #include "quantize/sign_round.h"
 
 namespace nibble {
@@ -27,19 +26,15 @@ struct AutoroundOptions {
 /// with its rounding parameters.
 class AutoroundModel {
  public:
-  using Bytes = std::vector<std::byte>;
-  /// The type that a tensor becomes.
-  using TypeOf = std::function<DType(const TensorView&)>;
-
   AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
                  const AutoroundOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
   /// whose type takes no codes (has_grid), is not among them. Throws Error when the loss is not finite.
-  std::map<std::string, Bytes> next_layer();
+  LayerTensors next_layer();
   /// The output matrix, after all layers, rounded to nearest with its input's second moments as weights: no
   /// layer's output depends on it. Empty where next_layer() would leave it out.
-  Bytes output();
+  TensorBytes output();
 
  private:
   /// A layer's matrices: with rounding parameters, or as they are where they stay so.
@@ -48,11 +43,10 @@ class AutoroundModel {
     std::vector<float> fixed;
   };
   using Matrices = std::array<Matrix, kLayerMatrices>;
-  using LayerBytes = std::array<Bytes, kLayerMatrices>;
+  using LayerBytes = std::array<TensorBytes, kLayerMatrices>;
 
   const TensorView& tensor_of(size_t matrix) const;
-  bool takes_codes(const TensorView& tensor) const;
-  std::vector<float> read_matrix(const TensorView& tensor) const;
+  bool takes_codes(const TensorView& tensor) const { return nibble::takes_codes(tensor, type_of_(tensor)); }
   Matrices begin_rounding(const LayerStatistics& statistics) const;
   LayerBytes learn(Matrices& matrices, LayerGradient& layer);
   std::vector<double> sequence_errors(LayerGradient& layer);

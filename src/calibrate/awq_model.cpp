@@ -36,7 +36,7 @@ AwqModel::AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, Ty
       pool_(pool),
       run_(checkpoint, data, pool) {}
 
-std::map<std::string, AwqModel::Bytes> AwqModel::next_layer() {
+LayerTensors AwqModel::next_layer() {
   std::vector<Input> inputs;
   {
     const auto pack = [&](const TensorView& matrix) { return Linear::pack(matrix, pool_); };
@@ -45,7 +45,7 @@ std::map<std::string, AwqModel::Bytes> AwqModel::next_layer() {
                           InputStatistics::Kind::hessian, pool_);
     for (size_t i = 0; i < kInputMatrices.size(); ++i) inputs.push_back(search(i, statistics[i]));
   }
-  std::map<std::string, Bytes> result;
+  LayerTensors result;
   for (size_t i = 0; i < inputs.size(); ++i) {
     for (const std::string& part : kInputMatrices[i]) {
       const TensorView& matrix = tensor(part);
@@ -60,14 +60,13 @@ std::map<std::string, AwqModel::Bytes> AwqModel::next_layer() {
   return result;
 }
 
-AwqModel::Bytes AwqModel::output() {
+TensorBytes AwqModel::output() {
   const TensorView& matrix = output_tensor(checkpoint_);
-  if (type_of_(matrix) == matrix.dtype || dtype_info(type_of_(matrix)).layout == Layout::planes) return {};
+  if (!takes_codes(matrix, type_of_(matrix))) return {};
   const InputStatistics statistics =
       gather_output_statistics(run_, checkpoint_.config(), InputStatistics::Kind::diagonal, pool_);
-  const std::vector<double>& squares = statistics.squares();
-  const Input input{std::vector<float>(squares.size(), 1.0f), {squares.begin(), squares.end()}};
-  return fold_matrix(matrix, input, {});
+  const std::vector<float> importance(statistics.squares().begin(), statistics.squares().end());
+  return round_to_nearest(checkpoint_, matrix, type_of_(matrix), importance.data(), pool_);
 }
 
 const TensorView& AwqModel::tensor(const std::string& part) const {
@@ -119,21 +118,21 @@ std::vector<float> AwqModel::row_scales(const std::string& part, const std::vect
   return shared;
 }
 
-AwqModel::Bytes AwqModel::fold_vector(const TensorView& vector, const std::vector<float>& scales) const {
+TensorBytes AwqModel::fold_vector(const TensorView& vector, const std::vector<float>& scales) const {
   std::vector<float> values(scales.size());
   SourceRows(checkpoint_, vector).read_source(0, values.data());
   for (size_t i = 0; i < values.size(); ++i) values[i] /= scales[i];
-  Bytes bytes(values.size() * sizeof(float));
+  TensorBytes bytes(values.size() * sizeof(float));
   std::memcpy(bytes.data(), values.data(), bytes.size());
   return bytes;
 }
 
-AwqModel::Bytes AwqModel::fold_matrix(const TensorView& matrix, const Input& input,
-                                      const std::vector<float>& row_scales) const {
+TensorBytes AwqModel::fold_matrix(const TensorView& matrix, const Input& input,
+                                  const std::vector<float>& row_scales) const {
   const SourceRows source(checkpoint_, matrix);
   const DType to = type_of_(matrix);
   const uint64_t cols = matrix.cols(), stride = row_bytes(to, cols);
-  Bytes bytes(matrix.rows() * stride);
+  TensorBytes bytes(matrix.rows() * stride);
   pool_.parallel_for(matrix.rows(), 16, [&](size_t begin, size_t end) {
     std::vector<float> values(cols);
     for (size_t row = begin; row < end; ++row) {

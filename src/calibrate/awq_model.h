@@ -1,13 +1,12 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "calibrate/calibration_run.h"
 #include "calibrate/layer_statistics.h"
+#include "calibrate/layer_tensors.h"
 #include "quantize/awq.h"
 
 namespace nibble {
@@ -19,19 +18,15 @@ namespace nibble {
 /// one layer with its Hessians.
 class AwqModel {
  public:
-  using Bytes = std::vector<std::byte>;
-  /// The type that a tensor becomes.
-  using TypeOf = std::function<DType(const TensorView&)>;
-
   AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
            const AwqOptions& options, ThreadPool& pool);
 
   /// The tensors of the next layer that change, by name: all matrices, the norms, and the bias of attn_v;
   /// rows in the source's order.
-  std::map<std::string, Bytes> next_layer();
+  LayerTensors next_layer();
   /// The output matrix, after all layers: not scaled, rounded with its input's second moments. Empty when it
-  /// has its type already, or one that is not quantized row by row.
-  Bytes output();
+  /// has its type already, or one that takes no codes.
+  TensorBytes output();
 
  private:
   /// What becomes of the matrices with one input: s by its channels, and the weights of the errors of the
@@ -46,9 +41,10 @@ class AwqModel {
   AwqMatrix sample(const TensorView& matrix) const;
   /// Divides by the scales what makes an input.
   std::vector<float> row_scales(const std::string& part, const std::vector<Input>& inputs) const;
-  Bytes fold_vector(const TensorView& vector, const std::vector<float>& scales) const;
+  TensorBytes fold_vector(const TensorView& vector, const std::vector<float>& scales) const;
   /// Rows divided by row_scales (none: by 1), columns multiplied by the input's scales, rounded to nearest.
-  Bytes fold_matrix(const TensorView& matrix, const Input& input, const std::vector<float>& row_scales) const;
+  TensorBytes fold_matrix(const TensorView& matrix, const Input& input,
+                          const std::vector<float>& row_scales) const;
 
   const Checkpoint& checkpoint_;
   TypeOf type_of_;

@@ -5,9 +5,7 @@
 #include <optional>
 #include <utility>
 
-#include "calibrate/tensor_writer.h"
 #include "quantize/block_grid.h"
-#include "quantize/quantize_row.h"
 
 namespace nibble {
 
@@ -27,16 +25,11 @@ GptqModel::GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, 
       pool_(pool),
       run_(checkpoint, data, pool) {}
 
-bool GptqModel::takes_codes(const TensorView& tensor) const {
-  return type_of_(tensor) != tensor.dtype && has_grid(type_of_(tensor));
-}
-
-std::map<std::string, GptqModel::Bytes> GptqModel::next_layer() {
+LayerTensors GptqModel::next_layer() {
   const ModelConfig& config = checkpoint_.config();
-  std::map<std::string, Bytes> result;
-  const auto pack = [&](const TensorView& tensor) { return Linear::pack(tensor, pool_); };
+  LayerTensors result;
   {
-    std::deque<Bytes> memory;
+    std::deque<TensorBytes> memory;
     const LayerWeights weights = load_layer(
         checkpoint_, layer_, [&](const TensorView& tensor) { return pack_to_watch(tensor, memory); });
     const LayerStatistics statistics =
@@ -45,51 +38,38 @@ std::map<std::string, GptqModel::Bytes> GptqModel::next_layer() {
       std::vector<const TensorView*> tensors;
       for (const std::string& part : kInputMatrices[input]) {
         const TensorView& tensor = checkpoint_.get(fmt::format("blk.{}.{}", layer_, part));
-        if (takes_codes(tensor)) tensors.push_back(&tensor);
+        if (takes_codes(tensor, type_of_(tensor))) tensors.push_back(&tensor);
       }
       quantize(tensors, statistics[input], result);
     }
   }
-  const auto pack_quantized = [&](const TensorView& tensor) {
-    const auto bytes = result.find(tensor.name);
-    if (bytes == result.end()) return pack(tensor);
-    return pack({tensor.name, type_of_(tensor), tensor.shape, bytes->second});
-  };
-  run_.run_layer(load_layer(checkpoint_, layer_, pack_quantized), true, nullptr);
+  run_.run_layer(load_quantized_layer(checkpoint_, layer_, result, type_of_, pool_), true, nullptr);
   ++layer_;
   return result;
 }
 
-Linear GptqModel::pack_to_watch(const TensorView& tensor, std::deque<Bytes>& memory) {
+Linear GptqModel::pack_to_watch(const TensorView& tensor, std::deque<TensorBytes>& memory) {
   const bool is_float = has_float_values(tensor.dtype);
   if (!is_float || tensor.cols() % dtype_info(DType::Q8_0).block_elements != 0) {
     return Linear::pack(tensor, pool_);
   }
-  const SourceRows source(checkpoint_, tensor);
-  const uint64_t cols = tensor.cols(), stride = row_bytes(DType::Q8_0, cols);
-  Bytes& bytes = memory.emplace_back(tensor.rows() * stride);
-  pool_.parallel_for(tensor.rows(), 16, [&](size_t begin, size_t end) {
-    std::vector<float> values(cols);
-    for (size_t row = begin; row < end; ++row) {
-      source.read_source(row, values.data());
-      quantize_row(DType::Q8_0, values.data(), &bytes[row * stride], cols);
-    }
-  });
+  const TensorBytes& bytes =
+      memory.emplace_back(round_to_nearest(checkpoint_, tensor, DType::Q8_0, nullptr, pool_));
   return Linear::pack({tensor.name, DType::Q8_0, tensor.shape, bytes}, pool_);
 }
 
-GptqModel::Bytes GptqModel::output() {
+TensorBytes GptqModel::output() {
   const TensorView& tensor = output_tensor(checkpoint_);
-  if (!takes_codes(tensor)) return {};
+  if (!takes_codes(tensor, type_of_(tensor))) return {};
   const InputStatistics statistics =
       gather_output_statistics(run_, checkpoint_.config(), InputStatistics::Kind::hessian, pool_);
-  std::map<std::string, Bytes> result;
+  LayerTensors result;
   quantize({&tensor}, statistics, result);
   return std::move(result.at(tensor.name));
 }
 
 void GptqModel::quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
-                         std::map<std::string, Bytes>& result) {
+                         LayerTensors& result) {
   std::optional<GptqFactor> factor;
   for (const TensorView* tensor : tensors) {
     const uint64_t block = scale_block(type_of_(*tensor), tensor->cols());
@@ -100,20 +80,17 @@ void GptqModel::quantize(const std::vector<const TensorView*>& tensors, const In
   }
 }
 
-GptqModel::Bytes GptqModel::quantize(const TensorView& tensor, const GptqFactor& factor) {
+TensorBytes GptqModel::quantize(const TensorView& tensor, const GptqFactor& factor) {
   /// Float32 values that are quantized at a time: the output of a large model would not fit beside the rest.
   constexpr uint64_t kPieceValues = uint64_t(48) << 20;
-  const SourceRows source(checkpoint_, tensor);
   const DType to = type_of_(tensor);
   const uint64_t rows = tensor.rows(), cols = tensor.cols(), stride = row_bytes(to, cols);
-  Bytes bytes(rows * stride);
+  TensorBytes bytes(rows * stride);
   const uint64_t piece = std::max<uint64_t>(1, kPieceValues / cols);
   std::vector<float> values(std::min(piece, rows) * cols);
   for (uint64_t first = 0; first < rows; first += piece) {
     const uint64_t count = std::min(piece, rows - first);
-    pool_.parallel_for(count, 16, [&](size_t begin, size_t end) {
-      for (size_t row = begin; row < end; ++row) source.read_source(first + row, &values[row * cols]);
-    });
+    read_rows(checkpoint_, tensor, first, count, values.data(), pool_);
     gptq_quantize(to, factor, values.data(), count, cols, &bytes[first * stride], pool_);
   }
   return bytes;

@@ -2,13 +2,12 @@
 
 #include <cstddef>
 #include <deque>
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
 #include "calibrate/calibration_run.h"
 #include "calibrate/layer_statistics.h"
+#include "calibrate/layer_tensors.h"
 #include "quantize/gptq.h"
 
 namespace nibble {
@@ -18,28 +17,23 @@ namespace nibble {
 /// al. 2022, section 4). Holds the calibration's hidden states and one layer.
 class GptqModel {
  public:
-  using Bytes = std::vector<std::byte>;
-  /// The type that a tensor becomes.
-  using TypeOf = std::function<DType(const TensorView&)>;
-
   GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
             const GptqOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
   /// whose type takes no codes (has_grid), is not among them.
-  std::map<std::string, Bytes> next_layer();
+  LayerTensors next_layer();
   /// The output matrix, after all layers; empty where next_layer() would leave it out.
-  Bytes output();
+  TensorBytes output();
 
  private:
-  bool takes_codes(const TensorView& tensor) const;
   /// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
   /// take a third of the time and are near enough for second moments.
-  Linear pack_to_watch(const TensorView& tensor, std::deque<Bytes>& memory);
+  Linear pack_to_watch(const TensorView& tensor, std::deque<TensorBytes>& memory);
   /// Quantizes the matrices with one input.
   void quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
-                std::map<std::string, Bytes>& result);
-  Bytes quantize(const TensorView& tensor, const GptqFactor& factor);
+                LayerTensors& result);
+  TensorBytes quantize(const TensorView& tensor, const GptqFactor& factor);
 
   const Checkpoint& checkpoint_;
   TypeOf type_of_;

@@ -83,7 +83,7 @@ void write_by_layer(const Job& job, const Options& options, TensorWriter& writer
   Model model(job.checkpoint, *job.method.calibration, type_of, options, job.pool);
   const uint64_t last = uint64_t(job.checkpoint.config().n_layers) + 1;
   uint64_t turn = 0;
-  std::map<std::string, typename Model::Bytes> quantized;
+  LayerTensors quantized;
   for (const TensorView* tensor : job.tensors) {
     for (; turn < turn_of(job.checkpoint, *tensor); ++turn) {
       if (turn + 1 < last) quantized = model.next_layer();

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
+#include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
 
@@ -35,12 +36,6 @@ std::vector<float> magnitudes_of(const std::vector<float>& x, size_t cols) {
   std::vector<float> means(cols);
   for (size_t i = 0; i < x.size(); ++i) means[i % cols] += std::abs(x[i]) * float(cols) / float(x.size());
   return means;
-}
-
-TileMatrix hessian_of(const std::vector<float>& x, size_t cols, ThreadPool& pool) {
-  TileMatrix h(cols);
-  add_gram(h, x.data(), x.size() / cols, pool);
-  return h;
 }
 
 /// The squared error of the outputs of w rounded to nearest after its columns are scaled.

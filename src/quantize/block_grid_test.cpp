@@ -5,19 +5,12 @@
 #include <cmath>
 
 #include "quantize/quantize_row.h"
+#include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
 
 namespace nibble::block_grid_test {
 namespace {
-
-std::vector<DType> grid_dtypes() {
-  std::vector<DType> dtypes;
-  for (const DTypeInfo& info : all_dtypes()) {
-    if (has_grid(info.dtype)) dtypes.push_back(info.dtype);
-  }
-  return dtypes;
-}
 
 class GridDType : public ::testing::TestWithParam<DType> {};
 INSTANTIATE_TEST_SUITE_P(Types, GridDType, ::testing::ValuesIn(grid_dtypes()),

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
+#include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
 
@@ -38,24 +39,10 @@ std::vector<float> correlated_inputs() {
   return x;
 }
 
-TileMatrix hessian_of(const std::vector<float>& x, ThreadPool& pool) {
-  TileMatrix h(kCols);
-  add_gram(h, x.data(), x.size() / kCols, pool);
-  return h;
-}
-
 TileMatrix identity() {
   TileMatrix h(kCols);
   for (size_t i = 0; i < kCols; ++i) h.set(i, i, 1.0f);
   return h;
-}
-
-std::vector<float> dequantize(DType dtype, const std::vector<std::byte>& bytes) {
-  std::vector<float> values(kRows * kCols);
-  for (uint64_t r = 0; r < kRows; ++r) {
-    dequantize_row(dtype, &bytes[r * row_bytes(dtype, kCols)], &values[r * kCols], kCols);
-  }
-  return values;
 }
 
 struct Result {
@@ -66,15 +53,7 @@ Result gptq(DType dtype, const TileMatrix& h, const std::vector<float>& w, Threa
   std::vector<std::byte> bytes(kRows * row_bytes(dtype, kCols));
   const GptqFactor factor = gptq_factor(h, scale_block(dtype, kCols), {}, "w", pool);
   const double loss = gptq_quantize(dtype, factor, w.data(), kRows, kCols, bytes.data(), pool);
-  return {dequantize(dtype, bytes), loss};
-}
-
-std::vector<float> rtn(DType dtype, const std::vector<float>& w, const float* importance) {
-  std::vector<std::byte> bytes(kRows * row_bytes(dtype, kCols));
-  for (uint64_t r = 0; r < kRows; ++r) {
-    quantize_row(dtype, &w[r * kCols], &bytes[r * row_bytes(dtype, kCols)], kCols, importance);
-  }
-  return dequantize(dtype, bytes);
+  return {dequantized(dtype, bytes, kCols), loss};
 }
 
 /// The squared error of the outputs: the trace of (w - q) H (w - q)^T.
@@ -90,14 +69,6 @@ double output_error(const std::vector<float>& w, const std::vector<float>& q, co
   return sum;
 }
 
-std::vector<DType> grid_dtypes() {
-  std::vector<DType> dtypes;
-  for (const DTypeInfo& info : all_dtypes()) {
-    if (has_grid(info.dtype)) dtypes.push_back(info.dtype);
-  }
-  return dtypes;
-}
-
 class GptqDType : public ::testing::TestWithParam<DType> {};
 INSTANTIATE_TEST_SUITE_P(Types, GptqDType, ::testing::ValuesIn(grid_dtypes()),
                          [](const auto& test) { return std::string(dtype_name(test.param)); });
@@ -107,7 +78,7 @@ TEST_P(GptqDType, WithoutCorrelationItIsRoundToNearest) {
   const std::vector<float> w = make_values(Distribution::gauss, kRows * kCols), ones(kCols, 1.0f);
   const TileMatrix h = identity();
   const std::vector<float> q = gptq(GetParam(), h, w, pool).values;
-  const std::vector<float> nearest_values = rtn(GetParam(), w, ones.data());
+  const std::vector<float> nearest_values = rounded_to_nearest(GetParam(), w, kCols, ones.data());
   // Types with one scale a block try more scales than rounding to nearest does.
   EXPECT_LE(output_error(w, q, h), (1 + 1e-5) * output_error(w, nearest_values, h));
   std::vector<std::byte> block(row_bytes(GetParam(), kCols));
@@ -121,10 +92,10 @@ TEST_P(GptqDType, WithoutCorrelationItIsRoundToNearest) {
 TEST_P(GptqDType, OnCorrelatedInputsTheOutputsErrorIsLessThanHalfOfRoundToNearest) {
   ThreadPool pool(2);
   const std::vector<float> w = make_values(Distribution::gauss, kRows * kCols);
-  const TileMatrix h = hessian_of(correlated_inputs(), pool);
+  const TileMatrix h = hessian_of(correlated_inputs(), kCols, pool);
   const Result result = gptq(GetParam(), h, w, pool);
   const double error = output_error(w, result.values, h);
-  EXPECT_LT(error, 0.5 * output_error(w, rtn(GetParam(), w, nullptr), h));
+  EXPECT_LT(error, 0.5 * output_error(w, rounded_to_nearest(GetParam(), w, kCols), h));
   // The compensated errors add up to the outputs' error, but for the damping, which counts a little more.
   EXPECT_LT(error, result.loss);
   EXPECT_LT(result.loss, 1.4 * error);
@@ -135,7 +106,7 @@ TEST_P(GptqDType, OnCorrelatedInputsTheOutputsErrorIsLessThanHalfOfRoundToNeares
 TEST(Gptq, RoundsAsOptimalBrainQuantizationDoesInThisOrder) {
   ThreadPool pool(2);
   const std::vector<float> w = make_values(Distribution::gauss, kRows * kCols);
-  const TileMatrix h = hessian_of(correlated_inputs(), pool);
+  const TileMatrix h = hessian_of(correlated_inputs(), kCols, pool);
   const GptqFactor factor = gptq_factor(h, kCols, {}, "w", pool);
   std::vector<std::byte> row(row_bytes(DType::INT8, kCols));
   gptq_quantize(DType::INT8, factor, w.data(), 1, kCols, row.data(), pool);
@@ -195,7 +166,7 @@ TEST(Gptq, ADeadChannelIsRoundedAndTakesNoFeedback) {
   ThreadPool pool(2);
   std::vector<float> x = correlated_inputs();
   for (size_t t = 0; t < kTokens; ++t) x[t * kCols + 77] = 0;
-  const TileMatrix h = hessian_of(x, pool);
+  const TileMatrix h = hessian_of(x, kCols, pool);
   const std::vector<float> w = make_values(Distribution::gauss, kRows * kCols);
   const std::vector<float> q = gptq(DType::Q8_0, h, w, pool).values;
   for (uint64_t r = 0; r < kRows; ++r) EXPECT_NEAR(q[r * kCols + 77], w[r * kCols + 77], 5e-4f);
@@ -205,10 +176,10 @@ TEST(Gptq, FewerInputsThanChannelsAreEnough) {
   ThreadPool pool(2);
   std::vector<float> x = correlated_inputs();
   x.resize(8 * kCols);
-  const TileMatrix h = hessian_of(x, pool);
+  const TileMatrix h = hessian_of(x, kCols, pool);
   const std::vector<float> w = make_values(Distribution::gauss, kRows * kCols);
   EXPECT_LT(output_error(w, gptq(DType::Q4_0, h, w, pool).values, h),
-            0.2 * output_error(w, rtn(DType::Q4_0, w, nullptr), h));
+            0.2 * output_error(w, rounded_to_nearest(DType::Q4_0, w, kCols), h));
 }
 
 std::string error_of(const TileMatrix& h) {
@@ -236,7 +207,7 @@ TEST(Gptq, DampingRisesUntilTheHessianIsPositiveDefiniteAndThenGivesUp) {
 TEST(Gptq, ThreadsDoNotChangeTheResult) {
   const std::vector<float> w = make_values(Distribution::student3, kRows * kCols);
   ThreadPool one(1), three(3);
-  const TileMatrix h = hessian_of(correlated_inputs(), one);
+  const TileMatrix h = hessian_of(correlated_inputs(), kCols, one);
   EXPECT_EQ(gptq(DType::Q4_K, h, w, one).values, gptq(DType::Q4_K, h, w, three).values);
 }
 

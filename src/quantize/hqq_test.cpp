@@ -11,6 +11,7 @@
 
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
+#include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
 
@@ -38,20 +39,9 @@ class HqqDType : public ::testing::TestWithParam<DType> {
   std::vector<float> hqq(const std::vector<float>& x, const HqqOptions& options = {}) {
     std::vector<std::byte> row(row_bytes(GetParam(), x.size()));
     hqq_quantize_row(GetParam(), x.data(), row.data(), x.size(), options);
-    return dequantize(row, x.size());
+    return dequantized(GetParam(), row, x.size());
   }
-  std::vector<float> rtn(const std::vector<float>& x) {
-    std::vector<std::byte> row(row_bytes(GetParam(), x.size()));
-    quantize_row(GetParam(), x.data(), row.data(), x.size());
-    return dequantize(row, x.size());
-  }
-
- private:
-  std::vector<float> dequantize(const std::vector<std::byte>& row, size_t cols) {
-    std::vector<float> values(cols);
-    dequantize_row(GetParam(), row.data(), values.data(), cols);
-    return values;
-  }
+  std::vector<float> rtn(const std::vector<float>& x) { return rounded_to_nearest(GetParam(), x, x.size()); }
 };
 INSTANTIATE_TEST_SUITE_P(Types, HqqDType, ::testing::ValuesIn(hqq_dtypes()),
                          [](const auto& test) { return std::string(dtype_name(test.param)); });

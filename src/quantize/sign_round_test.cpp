@@ -7,6 +7,7 @@
 #include <string>
 
 #include "quantize/quantize_row.h"
+#include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
 
@@ -14,14 +15,6 @@ namespace nibble::sign_round_test {
 namespace {
 
 constexpr uint64_t kRows = 8, kCols = 512, kTokens = 512;
-
-std::vector<DType> grid_dtypes() {
-  std::vector<DType> dtypes;
-  for (const DTypeInfo& info : all_dtypes()) {
-    if (has_grid(info.dtype)) dtypes.push_back(info.dtype);
-  }
-  return dtypes;
-}
 
 SignRound begin(DType dtype, const std::vector<float>& w, ThreadPool& pool) {
   return {dtype, w, kRows, kCols, nullptr, pool};
@@ -31,23 +24,6 @@ std::vector<float> dequantized(const SignRound& rounding, ThreadPool& pool) {
   std::vector<float> values(kRows * kCols);
   rounding.dequantize(values.data(), pool);
   return values;
-}
-
-/// What a reader of the file gets.
-std::vector<float> stored(DType dtype, const std::vector<std::byte>& bytes) {
-  std::vector<float> values(kRows * kCols);
-  for (uint64_t r = 0; r < kRows; ++r) {
-    dequantize_row(dtype, &bytes[r * row_bytes(dtype, kCols)], &values[r * kCols], kCols);
-  }
-  return values;
-}
-
-std::vector<float> rtn(DType dtype, const std::vector<float>& w) {
-  std::vector<std::byte> bytes(kRows * row_bytes(dtype, kCols));
-  for (uint64_t r = 0; r < kRows; ++r) {
-    quantize_row(dtype, &w[r * kCols], &bytes[r * row_bytes(dtype, kCols)], kCols);
-  }
-  return stored(dtype, bytes);
 }
 
 double difference(const std::vector<float>& a, const std::vector<float>& b) {
@@ -70,7 +46,7 @@ TEST_P(SignRoundDType, BeginsAtRoundToNearest) {
   ThreadPool pool(2);
   const std::vector<float> w = make_values(Distribution::gauss, kRows * kCols);
   const std::vector<float> q = dequantized(begin(GetParam(), w, pool), pool);
-  const std::vector<float> nearest_values = rtn(GetParam(), w);
+  const std::vector<float> nearest_values = rounded_to_nearest(GetParam(), w, kCols);
   // K-quants choose scales and codes together, and may keep a code that is not the nearest one.
   EXPECT_LE(squared_error(q, w), (1 + 1e-4) * squared_error(nearest_values, w));
   if (dtype_info(GetParam()).block_elements == 256) return;
@@ -85,7 +61,8 @@ TEST_P(SignRoundDType, TheLossSeesWhatTheFileHolds) {
   SignRound rounding = begin(GetParam(), w, pool);
   std::vector<float> gradient = make_values(Distribution::gauss, kRows * kCols);
   for (int step = 0; step < 5; ++step) {
-    EXPECT_LT(difference(dequantized(rounding, pool), stored(GetParam(), rounding.bytes(pool))), 1e-6);
+    EXPECT_LT(difference(dequantized(rounding, pool), dequantized(GetParam(), rounding.bytes(pool), kCols)),
+              1e-6);
     rounding.step(gradient.data(), 0.05f, pool);
     std::rotate(gradient.begin(), gradient.begin() + 77, gradient.end());
   }
@@ -142,7 +119,7 @@ TEST_P(SignRoundDType, OnCorrelatedInputsTheOutputsErrorIsClearlyLessThanRoundTo
     least = std::min(least, output_error(h, w, dequantized(rounding, pool), &gradient));
     rounding.step(gradient.data(), float(kSteps - step) / float(kSteps * kSteps), pool);
   }
-  EXPECT_LT(least, 0.7 * output_error(h, w, rtn(GetParam(), w), nullptr));
+  EXPECT_LT(least, 0.7 * output_error(h, w, rounded_to_nearest(GetParam(), w, kCols), nullptr));
 }
 
 /// One weight between two codes: V moves by the rate, against the gradient, and crosses the middle.

@@ -10,7 +10,7 @@ src/quantize/awq_test.cpp repeats.
 
 import numpy as np
 
-from make_hqq_golden import splitmix64
+from splitmix64 import centred_sum, splitmix64
 
 CASES, ROWS, COLS, TOKENS, BLOCK = 6, 40, 128, 96, 64
 NF4 = np.array([
@@ -20,9 +20,8 @@ NF4 = np.array([
 
 
 def values(state, rows, cols):
-    bits = np.array(list(splitmix64(rows * cols, state)), dtype=np.uint64)
-    total = sum(((bits >> np.uint64(shift)) & np.uint64(0xFFF)).astype(np.int64) for shift in (0, 12, 24, 36)) - 8190
-    return (total * 2.0**-13).reshape(rows, cols)
+    sums = np.array([centred_sum(bits) for bits in splitmix64(rows * cols, state)])
+    return (sums * 2.0**-13).reshape(rows, cols)
 
 
 def make_case(case):

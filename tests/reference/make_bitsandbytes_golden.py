@@ -15,17 +15,9 @@ import numpy as np
 import torch
 from bitsandbytes import functional
 
+from splitmix64 import centred_sum, splitmix64
+
 BLOCKS, SIZE, SPECIAL = 300, 64, 6
-
-
-def splitmix64(count, state=1):
-    mask = (1 << 64) - 1
-    for _ in range(count):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        yield z ^ (z >> 31)
 
 
 def thresholds(kind):
@@ -37,8 +29,7 @@ def thresholds(kind):
 def make_input():
     x = np.empty(BLOCKS * SIZE, np.float32)
     for i, bits in enumerate(splitmix64(x.size)):
-        total = sum((bits >> shift) & 0xFFF for shift in (0, 12, 24, 36)) - 8190
-        x[i] = total * (16 + i // SIZE % 64) * 2.0**-20
+        x[i] = centred_sum(bits) * (16 + i // SIZE % 64) * 2.0**-20
     x = x.reshape(BLOCKS, SIZE)
     x[0] = 0
     for block, kind in ((1, "nf4"), (2, "fp4")):

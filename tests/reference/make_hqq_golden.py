@@ -9,24 +9,15 @@ generator that src/quantize/hqq_test.cpp repeats.
 
 import numpy as np
 
+from splitmix64 import centred_sum, splitmix64
+
 BLOCKS, SIZE = 200, 32
 P, BETA, KAPPA, ITERATIONS = 0.7, 10.0, 1.01, 20
 
 
-def splitmix64(count, state):
-    mask = (1 << 64) - 1
-    for _ in range(count):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        yield z ^ (z >> 31)
-
-
 def make_input():
-    bits = np.array(list(splitmix64(BLOCKS * SIZE, 7)), dtype=np.uint64)
-    total = sum(((bits >> np.uint64(shift)) & np.uint64(0xFFF)).astype(np.int64) for shift in (0, 12, 24, 36)) - 8190
-    x = (total * 2.0**-10).reshape(BLOCKS, SIZE)
+    sums = np.array([centred_sum(bits) for bits in splitmix64(BLOCKS * SIZE, 7)])
+    x = (sums * 2.0**-10).reshape(BLOCKS, SIZE)
     x[1::2, 17] *= 3  # an outlier
     return x
 
