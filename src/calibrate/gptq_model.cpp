@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <optional>
 #include <utility>
 
@@ -9,16 +10,8 @@
 
 namespace nibble {
 
-namespace {
-
-bool has_float_values(DType dtype) {
-  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
-}
-
-}  // namespace
-
 GptqModel::GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
-                     const GptqOptions& options, ThreadPool& pool)
+                     const GptqModelOptions& options, ThreadPool& pool)
     : checkpoint_(checkpoint),
       type_of_(std::move(type_of)),
       options_(options),
@@ -30,8 +23,7 @@ LayerTensors GptqModel::next_layer() {
   LayerTensors result;
   {
     std::deque<TensorBytes> memory;
-    const LayerWeights weights = load_layer(
-        checkpoint_, layer_, [&](const TensorView& tensor) { return pack_to_watch(tensor, memory); });
+    const LayerWeights weights = load_layer_to_watch(checkpoint_, layer_, memory, pool_);
     const LayerStatistics statistics =
         gather_statistics(run_, config, weights, false, InputStatistics::Kind::hessian, pool_);
     for (size_t input = 0; input < kInputMatrices.size(); ++input) {
@@ -48,16 +40,6 @@ LayerTensors GptqModel::next_layer() {
   return result;
 }
 
-Linear GptqModel::pack_to_watch(const TensorView& tensor, std::deque<TensorBytes>& memory) {
-  const bool is_float = has_float_values(tensor.dtype);
-  if (!is_float || tensor.cols() % dtype_info(DType::Q8_0).block_elements != 0) {
-    return Linear::pack(tensor, pool_);
-  }
-  const TensorBytes& bytes =
-      memory.emplace_back(round_to_nearest(checkpoint_, tensor, DType::Q8_0, nullptr, pool_));
-  return Linear::pack({tensor.name, DType::Q8_0, tensor.shape, bytes}, pool_);
-}
-
 TensorBytes GptqModel::output() {
   const TensorView& tensor = output_tensor(checkpoint_);
   if (!takes_codes(tensor, type_of_(tensor))) return {};
@@ -71,10 +53,16 @@ TensorBytes GptqModel::output() {
 void GptqModel::quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
                          LayerTensors& result) {
   std::optional<GptqFactor> factor;
+  const std::vector<float> importance(input.squares().begin(), input.squares().end());
   for (const TensorView* tensor : tensors) {
+    if (options_.nearest.count(tensor->name) > 0) {
+      result[tensor->name] =
+          round_to_nearest(checkpoint_, *tensor, type_of_(*tensor), importance.data(), pool_);
+      continue;
+    }
     const uint64_t block = scale_block(type_of_(*tensor), tensor->cols());
     if (!factor || factor->block != block) {
-      factor = gptq_factor(input.hessian(), block, options_, tensor->name, pool_);
+      factor = gptq_factor(input.hessian(), block, options_.rounding, tensor->name, pool_);
     }
     result[tensor->name] = quantize(*tensor, *factor);
   }

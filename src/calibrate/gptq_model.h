@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -12,13 +12,19 @@
 
 namespace nibble {
 
+struct GptqModelOptions {
+  GptqOptions rounding;
+  /// Matrices that are rounded to nearest, their errors weighted by the second moments of their inputs.
+  std::set<std::string> nearest;
+};
+
 /// Quantizes a model's matrices with GPTQ, layer by layer: a layer's Hessians are those of its inputs behind
 /// the layers that are quantized already, so that later layers make good what earlier ones lost (Frantar et
 /// al. 2022, section 4). Holds the calibration's hidden states and one layer.
 class GptqModel {
  public:
   GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
-            const GptqOptions& options, ThreadPool& pool);
+            const GptqModelOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
   /// whose type takes no codes (has_grid), is not among them.
@@ -27,9 +33,6 @@ class GptqModel {
   TensorBytes output();
 
  private:
-  /// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
-  /// take a third of the time and are near enough for second moments.
-  Linear pack_to_watch(const TensorView& tensor, std::deque<TensorBytes>& memory);
   /// Quantizes the matrices with one input.
   void quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
                 LayerTensors& result);
@@ -37,7 +40,7 @@ class GptqModel {
 
   const Checkpoint& checkpoint_;
   TypeOf type_of_;
-  GptqOptions options_;
+  GptqModelOptions options_;
   ThreadPool& pool_;
   CalibrationRun run_;
   uint32_t layer_ = 0;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <utility>
 
+#include "calibrate/norm_gradient.h"
 #include "kernels/vector_ops.h"
 #include "runtime/layer.h"
 
@@ -80,14 +81,19 @@ void LayerGradient::multiply_back(LayerMatrix which, const float* y_gradient, fl
   operand_.multiply(y_gradient, tokens_, x_gradient, pool_);
 }
 
-/// The gradient by W of y = x W^T is dy^T x; `x` is packed turned round.
-void LayerGradient::send_gradient(LayerMatrix which, const float* y_gradient, FloatOperand& x,
-                                  Receiver receive) {
+/// The input [tokens, cols] of the products whose gradients follow.
+void LayerGradient::set_input(const float* x, size_t cols) {
+  if (by_ == By::matrices) input_.pack_transposed(x, tokens_, cols, pool_);
+}
+
+/// The gradient by W of y = x W^T is dy^T x.
+void LayerGradient::send_gradient(LayerMatrix which, const float* y_gradient, Receiver receive) {
+  if (by_ == By::products) return receive(which, y_gradient);
   const Shape& m = shape(which);
   turned_.resize(std::max(turned_.size(), tokens_ * m.rows));
   gradient_.resize(std::max(gradient_.size(), m.rows * m.cols));
   transpose(y_gradient, tokens_, m.rows, turned_.data(), pool_);
-  x.multiply(turned_.data(), m.rows, gradient_.data(), pool_);
+  input_.multiply(turned_.data(), m.rows, gradient_.data(), pool_);
   receive(which, gradient_.data());
 }
 
@@ -99,22 +105,6 @@ void LayerGradient::normalize(const float* x, const std::vector<float>& weight, 
     }
   });
 }
-
-namespace {
-
-/// With y = r w x and r = 1 / sqrt(mean(x^2) + eps): dx = r w dy - x r^3 mean(x w dy).
-void norm_gradient(const float* x, const float* weight, float eps, const float* dy, size_t n, float* dx) {
-  double squares = 0, products = 0;
-  for (size_t i = 0; i < n; ++i) {
-    squares += double(x[i]) * x[i];
-    products += double(x[i]) * weight[i] * dy[i];
-  }
-  const double r = 1.0 / std::sqrt(squares / double(n) + eps);
-  const auto scale = float(r), along = float(r * r * r * products / double(n));
-  for (size_t i = 0; i < n; ++i) dx[i] = scale * weight[i] * dy[i] - along * x[i];
-}
-
-}  // namespace
 
 void LayerGradient::add_norm_gradient(const float* x, const std::vector<float>& weight,
                                       const float* y_gradient, float* x_gradient) {
@@ -172,6 +162,7 @@ void LayerGradient::join_gradients(Heads& h, bool rotated) {
 }
 
 const float* LayerGradient::forward(const float* x) {
+  x_ = x;
   normalize(x, vectors_.attention_norm, normed_.data());
   multiply(LayerMatrix::q, normed_.data(), q_.raw.data());
   multiply(LayerMatrix::k, normed_.data(), k_.raw.data());
@@ -225,16 +216,28 @@ void LayerGradient::feed_forward() {
 }
 
 void LayerGradient::backward(const float* output_gradient, Receiver receive) {
-  std::copy_n(output_gradient, residual_.size(), residual_.begin());
+  begin_way_back(By::matrices, output_gradient);
   feed_forward_backward(receive);
   attention_backward(receive);
+}
+
+const float* LayerGradient::backward_by_products(const float* output_gradient, Receiver receive) {
+  begin_way_back(By::products, output_gradient);
+  feed_forward_backward(receive);
+  attention_backward(receive);
+  return input_gradient();
+}
+
+void LayerGradient::begin_way_back(By by, const float* output_gradient) {
+  by_ = by;
+  std::copy_n(output_gradient, residual_.size(), residual_.begin());
 }
 
 /// silu(g) = g s with s = sigmoid(g), and its derivative is s (1 + g (1 - s)).
 void LayerGradient::feed_forward_backward(Receiver receive) {
   multiply_back(LayerMatrix::down, residual_.data(), wide_delta_.data());
-  input_.pack_transposed(gated_.data(), tokens_, config_.ffn, pool_);
-  send_gradient(LayerMatrix::down, residual_.data(), input_, receive);
+  set_input(gated_.data(), config_.ffn);
+  send_gradient(LayerMatrix::down, residual_.data(), receive);
   const size_t ffn = config_.ffn;
   pool_.parallel_for(tokens_, rows_per_task(ffn), [&](size_t begin, size_t end) {
     for (size_t i = begin * ffn; i < end * ffn; ++i) {
@@ -247,9 +250,9 @@ void LayerGradient::feed_forward_backward(Receiver receive) {
   multiply_back(LayerMatrix::gate, gate_.data(), ffn_normed_gradient.data());
   multiply_back(LayerMatrix::up, up_.data(), delta_.data());
   add_residual(delta_.data(), {}, ffn_normed_gradient.data());
-  input_.pack_transposed(ffn_normed_.data(), tokens_, config_.hidden, pool_);
-  send_gradient(LayerMatrix::gate, gate_.data(), input_, receive);
-  send_gradient(LayerMatrix::up, up_.data(), input_, receive);
+  set_input(ffn_normed_.data(), config_.hidden);
+  send_gradient(LayerMatrix::gate, gate_.data(), receive);
+  send_gradient(LayerMatrix::up, up_.data(), receive);
   add_norm_gradient(middle_.data(), vectors_.ffn_norm, ffn_normed_gradient.data(), residual_.data());
 }
 
@@ -257,8 +260,8 @@ void LayerGradient::attention_backward(Receiver receive) {
   const size_t dim = config_.head_dim, q_width = config_.n_heads * dim;
   std::vector<float>& attended_gradient = q_.raw;
   multiply_back(LayerMatrix::attention_output, residual_.data(), attended_gradient.data());
-  input_.pack_transposed(attended_.data(), tokens_, q_width, pool_);
-  send_gradient(LayerMatrix::attention_output, residual_.data(), input_, receive);
+  set_input(attended_.data(), q_width);
+  send_gradient(LayerMatrix::attention_output, residual_.data(), receive);
   pool_.parallel_for(tokens_, rows_per_task(q_width), [&](size_t begin, size_t end) {
     for (size_t t = begin; t < end; ++t) {
       for (size_t i = 0; i < config_.n_heads; ++i) {
@@ -272,10 +275,22 @@ void LayerGradient::attention_backward(Receiver receive) {
   join_gradients(q_, true);
   join_gradients(k_, true);
   join_gradients(v_, false);
-  input_.pack_transposed(normed_.data(), tokens_, config_.hidden, pool_);
-  send_gradient(LayerMatrix::q, q_.raw.data(), input_, receive);
-  send_gradient(LayerMatrix::k, k_.raw.data(), input_, receive);
-  send_gradient(LayerMatrix::v, v_.raw.data(), input_, receive);
+  set_input(normed_.data(), config_.hidden);
+  send_gradient(LayerMatrix::q, q_.raw.data(), receive);
+  send_gradient(LayerMatrix::k, k_.raw.data(), receive);
+  send_gradient(LayerMatrix::v, v_.raw.data(), receive);
+}
+
+/// After attention_backward(), which leaves the gradients by query, key and value.
+const float* LayerGradient::input_gradient() {
+  std::vector<float>& normed_gradient = out_;
+  multiply_back(LayerMatrix::q, q_.raw.data(), normed_gradient.data());
+  for (const auto& [which, heads] : {std::pair(LayerMatrix::k, &k_), std::pair(LayerMatrix::v, &v_)}) {
+    multiply_back(which, heads->raw.data(), delta_.data());
+    add_residual(delta_.data(), {}, normed_gradient.data());
+  }
+  add_norm_gradient(x_, vectors_.attention_norm, normed_gradient.data(), residual_.data());
+  return residual_.data();
 }
 
 }  // namespace nibble

@@ -26,20 +26,26 @@ class LayerGradient {
   /// Writes a matrix [rows, cols] as it is now. Asked for each product, so that no more than one matrix is
   /// held as float32.
   using Weights = std::function<void(LayerMatrix, float* out)>;
-  /// Receives the gradient [rows, cols] by a matrix, which lives until it returns.
+  /// Receives the gradient [rows, cols] by a matrix, or [tokens, rows] by a product with it, which lives
+  /// until it returns.
   using Receiver = FunctionRef<void(LayerMatrix, const float* gradient)>;
 
   /// Takes norms and biases of `vectors`; its matrices are not looked at.
   LayerGradient(const ModelConfig& config, LayerWeights vectors, Weights weights, size_t sequences,
                 size_t length, ThreadPool& pool);
 
-  /// The layer's output [tokens, hidden] for x [tokens, hidden], sequence by sequence.
+  /// The layer's output [tokens, hidden] for x [tokens, hidden], sequence by sequence. x must live until the
+  /// way back.
   const float* forward(const float* x);
   /// After forward(): from the gradient [tokens, hidden] by the output those by all matrices. A matrix may
   /// change as soon as its gradient is there.
   void backward(const float* output_gradient, Receiver receive);
+  /// In place of backward(): the gradients by the results of all products. Returns the gradient
+  /// [tokens, hidden] by x.
+  const float* backward_by_products(const float* output_gradient, Receiver receive);
 
  private:
+  enum class By { matrices, products };
   struct Shape {
     size_t rows, cols;
   };
@@ -59,7 +65,9 @@ class LayerGradient {
   const float* load(LayerMatrix which);
   void multiply(LayerMatrix which, const float* x, float* y);
   void multiply_back(LayerMatrix which, const float* y_gradient, float* x_gradient);
-  void send_gradient(LayerMatrix which, const float* y_gradient, FloatOperand& x, Receiver receive);
+  void begin_way_back(By by, const float* output_gradient);
+  void set_input(const float* x, size_t cols);
+  void send_gradient(LayerMatrix which, const float* y_gradient, Receiver receive);
   void normalize(const float* x, const std::vector<float>& weight, float* y);
   void add_norm_gradient(const float* x, const std::vector<float>& weight, const float* y_gradient,
                          float* x_gradient);
@@ -70,6 +78,7 @@ class LayerGradient {
   void feed_forward();
   void feed_forward_backward(Receiver receive);
   void attention_backward(Receiver receive);
+  const float* input_gradient();
 
   const ModelConfig& config_;
   ThreadPool& pool_;
@@ -80,6 +89,8 @@ class LayerGradient {
   AttentionGradient attention_;
   Weights weights_;
   std::array<Shape, kLayerMatrices> shapes_;
+  const float* x_ = nullptr;  // [tokens, hidden], the layer's input
+  By by_ = By::matrices;
   Heads q_, k_, v_;
 
   std::vector<float> normed_, middle_;              // [tokens, hidden]: norm(x), and x behind attention

@@ -23,7 +23,7 @@ struct Vectors {
 struct Case {
   ModelConfig config;
   size_t length = 0;
-  std::vector<float> x, by_output, out;
+  std::vector<float> x, by_output, out, by_input;
   Vectors vectors;
   Matrices matrices, gradients;
 };
@@ -82,6 +82,7 @@ class Golden {
     for (size_t m = 0; m < kLayerMatrices; ++m) c.matrices[m] = floats(sizes[m]);
     c.out = floats(length * hidden);
     for (size_t m = 0; m < kLayerMatrices; ++m) c.gradients[m] = floats(sizes[m]);
+    c.by_input = floats(length * hidden);
     return c;
   }
 
@@ -154,6 +155,57 @@ TEST(LayerGradient, EqualsDifferencesOfTheNumPyReference) {
       expect_near(result.gradients[m], cases[i].gradients[m], 1);
     }
   }
+}
+
+TEST(LayerGradient, GradientByTheInputEqualsDifferencesOfTheNumPyReference) {
+  for (const Case& c : Golden().read()) {
+    ThreadPool pool(2);
+    const auto weights = [&](LayerMatrix which, float* out) {
+      std::copy(c.matrices[size_t(which)].begin(), c.matrices[size_t(which)].end(), out);
+    };
+    LayerGradient layer(c.config, vectors_of(c.vectors), weights, 1, c.length, pool);
+    layer.forward(c.x.data());
+    std::vector<float> by_down;
+    size_t products = 0;
+    const float* by_input = layer.backward_by_products(c.by_output.data(), [&](LayerMatrix which, auto* g) {
+      ++products;
+      if (which == LayerMatrix::down) by_down.assign(g, g + c.by_output.size());
+    });
+    EXPECT_EQ(products, kLayerMatrices);
+    EXPECT_EQ(by_down, c.by_output);
+    expect_near({by_input, by_input + c.x.size()}, c.by_input, 1);
+  }
+}
+
+/// The gradient by a matrix is that by its product times its input: of query, key and value the norm of x.
+TEST(LayerGradient, GradientsByProductsMakeThoseByMatrices) {
+  const Case c = Golden().read()[1];
+  const size_t hidden = c.config.hidden;
+  std::vector<float> normed(c.x);
+  for (size_t t = 0; t < c.length; ++t) {
+    double squares = 0;
+    for (size_t j = 0; j < hidden; ++j) squares += double(c.x[t * hidden + j]) * c.x[t * hidden + j];
+    const double r = 1 / std::sqrt(squares / double(hidden) + c.config.norm_eps);
+    for (size_t j = 0; j < hidden; ++j) normed[t * hidden + j] *= float(r * c.vectors.attention_norm[j]);
+  }
+  ThreadPool pool(1);
+  const auto weights = [&](LayerMatrix which, float* out) {
+    std::copy(c.matrices[size_t(which)].begin(), c.matrices[size_t(which)].end(), out);
+  };
+  LayerGradient layer(c.config, vectors_of(c.vectors), weights, 1, c.length, pool);
+  layer.forward(c.x.data());
+  layer.backward_by_products(c.by_output.data(), [&](LayerMatrix which, const float* g) {
+    if (which > LayerMatrix::v) return;
+    const std::vector<float>& expected = c.gradients[size_t(which)];
+    const size_t rows = expected.size() / hidden;
+    std::vector<float> by_matrix(expected.size());
+    for (size_t t = 0; t < c.length; ++t) {
+      for (size_t i = 0; i < expected.size(); ++i) {
+        by_matrix[i] += g[t * rows + i / hidden] * normed[t * hidden + i % hidden];
+      }
+    }
+    expect_near(by_matrix, expected, 1);
+  });
 }
 
 TEST(LayerGradient, SequencesOfABatchAddUp) {

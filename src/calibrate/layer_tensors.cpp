@@ -1,5 +1,8 @@
 #include "calibrate/layer_tensors.h"
 
+#include <fmt/format.h>
+
+#include "calibrate/layer_statistics.h"
 #include "calibrate/tensor_writer.h"
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
@@ -9,6 +12,10 @@ namespace nibble {
 namespace {
 
 constexpr size_t kRowsPerTask = 16;
+
+bool has_float_values(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
+}
 
 }  // namespace
 
@@ -47,6 +54,27 @@ LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, 
     if (found == quantized.end()) return Linear::pack(tensor, pool);
     return Linear::pack({tensor.name, type_of(tensor), tensor.shape, found->second}, pool);
   });
+}
+
+LayerWeights load_layer_to_watch(const Checkpoint& checkpoint, uint32_t layer,
+                                 std::deque<TensorBytes>& memory, ThreadPool& pool) {
+  return load_layer(checkpoint, layer, [&](const TensorView& tensor) {
+    if (!has_float_values(tensor.dtype) || tensor.cols() % dtype_info(DType::Q8_0).block_elements != 0) {
+      return Linear::pack(tensor, pool);
+    }
+    const TensorBytes& bytes =
+        memory.emplace_back(round_to_nearest(checkpoint, tensor, DType::Q8_0, nullptr, pool));
+    return Linear::pack({tensor.name, DType::Q8_0, tensor.shape, bytes}, pool);
+  });
+}
+
+std::array<std::string, kLayerMatrices> layer_matrix_names(uint32_t layer) {
+  std::array<std::string, kLayerMatrices> names;
+  size_t next = 0;
+  for (const auto& parts : kInputMatrices) {
+    for (const std::string& part : parts) names[next++] = fmt::format("blk.{}.{}", layer, part);
+  }
+  return names;
 }
 
 }  // namespace nibble

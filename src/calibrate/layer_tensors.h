@@ -1,13 +1,16 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "calibrate/layer_gradient.h"
 #include "model/checkpoint.h"
 #include "runtime/layer_weights.h"
 
@@ -36,5 +39,13 @@ TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& mat
 /// A layer with its matrices in `quantized` in place of the source's.
 LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, const LayerTensors& quantized,
                                   const TypeOf& type_of, ThreadPool& pool);
+
+/// A layer for passes that only gather statistics: float weights as Q8_0 in `memory`, whose integer products
+/// take a third of the time and are near enough for second moments.
+LayerWeights load_layer_to_watch(const Checkpoint& checkpoint, uint32_t layer,
+                                 std::deque<TensorBytes>& memory, ThreadPool& pool);
+
+/// The names of a layer's matrices, by LayerMatrix.
+std::array<std::string, kLayerMatrices> layer_matrix_names(uint32_t layer);
 
 }  // namespace nibble

@@ -98,6 +98,14 @@ void write_by_layer(const Job& job, const Options& options, TensorWriter& writer
   }
 }
 
+std::set<std::string> matrices_to_nearest(const Recipe& recipe) {
+  std::set<std::string> names;
+  for (const auto& [name, own] : recipe.tensors) {
+    if (own.nearest) names.insert(name);
+  }
+  return names;
+}
+
 /// Decides every tensor before anything is written.
 QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, const ModelConfig& config,
                              const Recipe& recipe) {
@@ -141,12 +149,21 @@ void check_importance(const Checkpoint& checkpoint, const Importance& importance
   if (!known) fail("the importance matrix names no tensor of this model: it was made for another one");
 }
 
+void check_recipe(const Checkpoint& checkpoint, const Recipe& recipe) {
+  for (const auto& [name, own] : recipe.tensors) {
+    const TensorView* tensor = checkpoint.find(name);
+    if (tensor != nullptr && tensor->shape.size() >= 2) continue;
+    fail("the recipe names {}, which is no matrix of this model: it was made for another one", name);
+  }
+}
+
 }  // namespace
 
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
+  check_recipe(checkpoint, recipe);
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
   const bool by_layers = method.gptq || method.awq || method.autoround;
   Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, pool};
@@ -163,7 +180,7 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
     Progress progress("quantize to " + recipe.name, summary.parameters, "weights");
     TensorWriter writer(checkpoint, file, progress, pool);
     if (method.gptq) {
-      write_by_layer<GptqModel>(job, *method.gptq, writer);
+      write_by_layer<GptqModel>(job, GptqModelOptions{*method.gptq, matrices_to_nearest(recipe)}, writer);
     } else if (method.awq) {
       write_by_layer<AwqModel>(job, *method.awq, writer);
     } else if (method.autoround) {

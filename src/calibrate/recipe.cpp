@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <regex>
 
 #include "base/error.h"
 #include "model/tensor_names.h"
@@ -120,6 +121,8 @@ double bits_per_weight(DType dtype) {
 }
 
 DType matrix_dtype(const Recipe& recipe, const ModelConfig& config, const TensorView& tensor) {
+  if (const auto own = recipe.tensors.find(tensor.name); own != recipe.tensors.end())
+    return own->second.dtype;
   const bool embedding = tensor.name == "token_embd.weight";
   if (tensor.name == "output.weight" || (embedding && config.tied_embeddings)) {
     if (recipe.output) return *recipe.output;
@@ -170,7 +173,27 @@ RecipeChoice recipe_choice(const Recipe& recipe, const ModelConfig& config, cons
   return {dtype, dtype != wanted};
 }
 
+void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
+                      const std::vector<TensorView>& tensors) {
+  std::regex expression;
+  try {
+    expression.assign(pattern);
+  } catch (const std::regex_error& error) {
+    throw_usage("--tensor-type {}: '{}' is no regular expression: {}", pattern, pattern, error.what());
+  }
+  bool found = false;
+  for (const TensorView& tensor : tensors) {
+    if (tensor.shape.size() < 2 || !std::regex_search(tensor.name, expression)) continue;
+    recipe.tensors[tensor.name].dtype = dtype;
+    found = true;
+  }
+  if (!found)
+    throw_usage("--tensor-type {}: no matrix of this model has such a name; 'nibble inspect' lists them",
+                pattern);
+}
+
 std::optional<uint32_t> gguf_file_type(const Recipe& recipe) {
+  if (!recipe.tensors.empty()) return std::nullopt;
   const Named* named = find_named(recipe.name);
   return named ? std::optional(named->file_type) : std::nullopt;
 }

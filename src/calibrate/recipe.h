@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,15 +12,23 @@
 
 namespace nibble {
 
+/// What a recipe says of a single tensor.
+struct TensorRecipe {
+  DType dtype;
+  bool nearest = false;  ///< rounded to nearest where the other tensors are calibrated code by code
+  bool operator==(const TensorRecipe&) const = default;
+};
+
 /// Which type each tensor of a model is written as.
 struct Recipe {
   std::string name;    ///< as the user named it, upper case: "Q4_0", "Q4_K_M", "NF4_DQ"
   DType weights;       ///< what most matrices become
   bool mixed = false;  ///< one of llama.cpp's mixes, which spends more bits on the sensitive tensors
-  std::optional<DType> embedding;  ///< token_embd.weight; default: as the other weights
-  std::optional<DType> output;     ///< output.weight, or the embedding when it is tied to it;
-                                   ///< default: Q6_K for types of fewer bits
-  bool pure = false;               ///< every matrix becomes `weights`
+  std::optional<DType> embedding;               ///< token_embd.weight; default: as the other weights
+  std::optional<DType> output;                  ///< output.weight, or the embedding when it is tied to it;
+                                                ///< default: Q6_K for types of fewer bits
+  bool pure = false;                            ///< every matrix becomes `weights`
+  std::map<std::string, TensorRecipe> tensors;  ///< by name; comes before all else
 };
 
 /// What the command line says.
@@ -45,7 +54,14 @@ struct RecipeChoice {
 /// (quantize/fallback.h). Vectors (norms, biases, rope factors) stay F32.
 RecipeChoice recipe_choice(const Recipe& recipe, const ModelConfig& config, const TensorView& tensor);
 
-/// GGUF's general.file_type of a recipe; nothing for nibble's own types.
+/// Gives all matrices of the model whose names match a regular expression (ECMAScript, anywhere in the name)
+/// a type of their own, as llama-quantize's --tensor-type does. Throws UsageError for an expression that
+/// can't be read or matches none.
+void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
+                      const std::vector<TensorView>& tensors);
+
+/// GGUF's general.file_type of a recipe; nothing for nibble's own types, nor where single tensors have
+/// types of their own.
 std::optional<uint32_t> gguf_file_type(const Recipe& recipe);
 
 }  // namespace nibble

@@ -6,12 +6,14 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "base/progress.h"
 #include "calibrate/imatrix.h"
 #include "calibrate/quantize_model.h"
 #include "calibrate/recipe.h"
+#include "calibrate/recipe_file.h"
 #include "cli/calibration_options.h"
 #include "cli/commands.h"
 #include "cli/output_path.h"
@@ -24,6 +26,8 @@ namespace nibble {
 
 namespace {
 
+const std::vector<std::string> kMethods = {"rtn", "hqq", "gptq", "awq", "autoround"};
+
 struct QuantizeFlags {
   CommonOptions common;
   CalibrationFlags calibration;
@@ -31,13 +35,16 @@ struct QuantizeFlags {
   RecipeRequest request;
   std::optional<uint32_t> steps;
   std::string output_type, embedding_type;
+  std::vector<std::string> tensor_types;  ///< "PATTERN=TYPE"
+  std::string recipe;                     ///< a file in place of all of these
+  CLI::App* command = nullptr;
   bool pure = false, json = false;
   bool calibrates() const { return method != "rtn" && method != "hqq"; }
 };
 
 void check(const QuantizeFlags& options) {
   check_output_path("-o", options.output,
-                    {options.model, options.imatrix, options.calibration.options.source});
+                    {options.model, options.imatrix, options.recipe, options.calibration.options.source});
   check_input_file(options.imatrix);
   if (!options.calibrates() && options.calibration.given()) {
     throw_usage("--method {} uses no calibration text: leave --calibration out{}", options.method,
@@ -74,7 +81,39 @@ DType dtype_option(const std::string& flag, const std::string& name) {
   return *dtype;
 }
 
-Recipe recipe_of(const QuantizeFlags& options) {
+/// The flags that a recipe's file stands for.
+constexpr const char* kRecipeFlags[] = {"--type",
+                                        "--method",
+                                        "--imatrix",
+                                        "--steps",
+                                        "--group",
+                                        "--asymmetric",
+                                        "--double-quant",
+                                        "--output-tensor-type",
+                                        "--token-embedding-type",
+                                        "--tensor-type",
+                                        "--pure"};
+
+/// Sets method and calibration as the file says; calibration flags that were given come before it.
+Recipe recipe_of_file(QuantizeFlags& options) {
+  for (const char* flag : kRecipeFlags) {
+    if (options.command->count(flag) > 0) throw_usage("--recipe says what {} would: leave it out", flag);
+  }
+  const RecipeFile file = read_recipe(options.recipe);
+  options.method = file.method;
+  if (std::find(kMethods.begin(), kMethods.end(), file.method) == kMethods.end()) {
+    fail("{}: '{}' is no method; 'nibble quantize --help' lists them", options.recipe, file.method);
+  }
+  if (file.calibration && !options.calibration.given()) {
+    options.calibration.options = file.calibration->options;
+    options.calibration.seed = file.calibration->seed;
+  }
+  return file.recipe;
+}
+
+Recipe recipe_of(QuantizeFlags& options) {
+  if (!options.recipe.empty()) return recipe_of_file(options);
+  if (options.request.type.empty()) throw_usage("say what tensors become: --type TYPE or --recipe FILE");
   Recipe recipe = make_recipe(options.request);
   recipe.pure = options.pure;
   if (options.pure && !(options.output_type.empty() && options.embedding_type.empty())) {
@@ -85,6 +124,18 @@ Recipe recipe_of(const QuantizeFlags& options) {
     recipe.embedding = dtype_option("--token-embedding-type", options.embedding_type);
   }
   return recipe;
+}
+
+/// "PATTERN=TYPE", as llama-quantize takes them; later ones come before earlier ones.
+void add_tensor_types(Recipe& recipe, const QuantizeFlags& options, const Checkpoint& checkpoint) {
+  for (const std::string& text : options.tensor_types) {
+    const size_t sign = text.rfind('=');
+    if (sign == std::string::npos || sign == 0) {
+      throw_usage("--tensor-type {}: write PATTERN=TYPE, such as attn_v=q6_k", text);
+    }
+    const DType dtype = dtype_option("--tensor-type " + text.substr(0, sign), text.substr(sign + 1));
+    set_tensor_types(recipe, text.substr(0, sign), dtype, checkpoint.tensors());
+  }
 }
 
 /// What the new file carries beside its tensors: all of a GGUF source, or what a Hugging Face directory
@@ -141,13 +192,15 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
              others > 0 ? fmt::format(" (and {} more)", others) : "", dtype_name(first->to));
 }
 
-void run_quantize(const QuantizeFlags& options) {
+void run_quantize(QuantizeFlags& options) {
+  check_input_file(options.recipe);
+  Recipe recipe = recipe_of(options);
   check(options);
   Progress::set_quiet(options.common.quiet);
-  const Recipe recipe = recipe_of(options);
   check_method(options, recipe);
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
+  add_tensor_types(recipe, options, *checkpoint);
   QuantizeMethod method;
   Importance importance;
   if (!options.imatrix.empty()) {
@@ -183,17 +236,27 @@ void add_quantize(CLI::App& app) {
                                   options->common, [options] { run_quantize(*options); });
   command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
   command->add_option("-o,--output", options->output, "GGUF file to write")->required();
+  command->add_option("--type", options->request.type,
+                      fmt::format("What most tensors become: {}", fmt::join(recipe_names(), ", ")));
+  options->command = command;
   command
-      ->add_option("--type", options->request.type,
-                   fmt::format("What most tensors become: {}", fmt::join(recipe_names(), ", ")))
-      ->required();
+      ->add_option(
+          "--recipe", options->recipe,
+          "Repeat a recipe that 'nibble optimize' wrote, in place of --type, --method and their like")
+      ->type_name("FILE");
+  command
+      ->add_option("--tensor-type", options->tensor_types,
+                   "Give matrices a type of their own, by a regular expression for their names: "
+                   "--tensor-type 'attn_v=q6_k' 'blk\\.[0-3]\\..*=q8_0'")
+      ->type_name("PATTERN=TYPE")
+      ->allow_extra_args(false);
   command
       ->add_option(
           "--method", options->method,
           "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
           "calibration text: gptq makes rounding errors good in other weights, awq scales the columns that "
           "matter, autoround learns each rounding")
-      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq", "autoround"}));
+      ->check(CLI::IsMember(kMethods));
   command
       ->add_option(
           "--steps", options->steps,

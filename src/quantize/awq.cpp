@@ -1,22 +1,18 @@
 #include "quantize/awq.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numeric>
 #include <utility>
 
 #include "base/error.h"
+#include "quantize/output_errors.h"
 #include "quantize/quantize_row.h"
 #include "tensor/dequantize.h"
 
 namespace nibble {
 
 namespace {
-
-constexpr size_t kLaneColumns = TileMatrix::kTile;
-/// Rows that a thread works on together: the more, the fewer times H is read.
-constexpr size_t kStripRows = 32;
 
 struct ScaleCandidate {
   float alpha;
@@ -27,59 +23,28 @@ struct ScaleCandidate {
 class StripOutputErrors {
  public:
   explicit StripOutputErrors(const TileMatrix& hessian)
-      : hessian_(hessian),
-        d_(hessian.padded() * kStripRows),
-        product_(kStripRows * kLaneColumns),
-        scaled_(hessian.size()),
-        rounded_(hessian.size()) {}
+      : errors_(hessian), scaled_(hessian.size()), rounded_(hessian.size()) {}
 
   double error(DType dtype, const float* w, size_t rows, const ScaleCandidate& candidate) {
-    bytes_.resize(row_bytes(dtype, hessian_.size()));
-    for (size_t r = 0; r < rows; ++r) round(dtype, w + r * hessian_.size(), r, candidate);
-    return trace(rows);
+    bytes_.resize(row_bytes(dtype, scaled_.size()));
+    for (size_t r = 0; r < rows; ++r) round(dtype, w + r * scaled_.size(), r, candidate);
+    const auto& errors = errors_.compute(rows);
+    return std::accumulate(errors.begin(), errors.begin() + int64_t(rows), 0.0);
   }
 
  private:
-  float* lane(size_t i) { return &d_[i * kStripRows * kLaneColumns]; }
-
   /// Row r of dW = deq(W s) / s - W.
   void round(DType dtype, const float* w, size_t r, const ScaleCandidate& candidate) {
-    const size_t cols = hessian_.size();
+    const size_t cols = scaled_.size();
     const std::vector<float>& s = candidate.scales;
     for (size_t j = 0; j < cols; ++j) scaled_[j] = w[j] * s[j];
     quantize_row(dtype, scaled_.data(), bytes_.data(), cols, candidate.importance.data());
     dequantize_row(dtype, bytes_.data(), rounded_.data(), cols);
-    for (size_t j = 0; j < cols; ++j)
-      lane(j / kLaneColumns)[r * kLaneColumns + j % kLaneColumns] = rounded_[j] / s[j] - w[j];
+    for (size_t j = 0; j < cols; ++j) rounded_[j] = rounded_[j] / s[j] - w[j];
+    errors_.set(r, rounded_);
   }
 
-  /// tr(dW H dW^T) from the upper triangle of H.
-  double trace(size_t rows) {
-    double sum = 0;
-    for (size_t j = 0; j < hessian_.tiles(); ++j) {
-      for (size_t i = 0; i < j; ++i) {
-        multiply_tile(lane(i), kLaneColumns, rows, hessian_.tile(i, j), kLaneColumns, i > 0, product_.data());
-      }
-      if (j > 0) sum += 2 * product_with(j, rows);
-      multiply_tile(lane(j), kLaneColumns, rows, hessian_.tile(j, j), kLaneColumns, false, product_.data());
-      sum += product_with(j, rows);
-    }
-    return sum;
-  }
-
-  /// The sum over the elements of the product with lane j of dW.
-  double product_with(size_t j, size_t rows) {
-    std::array<float, kLaneColumns> sums{};
-    for (size_t r = 0; r < rows; ++r) {
-      const float *p = &product_[r * kLaneColumns], *d = lane(j) + r * kLaneColumns;
-      for (size_t k = 0; k < kLaneColumns; ++k) sums[k] += p[k] * d[k];
-    }
-    return std::accumulate(sums.begin(), sums.end(), 0.0);
-  }
-
-  const TileMatrix& hessian_;
-  std::vector<float> d_;        // [lanes, kStripRows, kLaneColumns]
-  std::vector<float> product_;  // [kStripRows, kLaneColumns]
+  OutputErrors errors_;
   std::vector<float> scaled_, rounded_;
   std::vector<std::byte> bytes_;
 };
@@ -111,14 +76,15 @@ std::vector<double> errors_of(const std::vector<ScaleCandidate>& candidates,
   const size_t cols = hessian.size();
   std::vector<std::pair<const AwqMatrix*, size_t>> strips;  // and their first rows
   for (const AwqMatrix& matrix : matrices) {
-    for (size_t row = 0; row < matrix.w.size() / cols; row += kStripRows) strips.emplace_back(&matrix, row);
+    for (size_t row = 0; row < matrix.w.size() / cols; row += OutputErrors::kRows)
+      strips.emplace_back(&matrix, row);
   }
   std::vector<double> partial(strips.size() * candidates.size());
   pool.parallel_for(strips.size(), 1, [&](size_t begin, size_t end) {
     StripOutputErrors errors(hessian);
     for (size_t i = begin; i < end; ++i) {
       const auto [matrix, row] = strips[i];
-      const size_t rows = std::min(kStripRows, matrix->w.size() / cols - row);
+      const size_t rows = std::min(OutputErrors::kRows, matrix->w.size() / cols - row);
       for (size_t c = 0; c < candidates.size(); ++c) {
         partial[i * candidates.size() + c] =
             matrix->weight * errors.error(matrix->dtype, &matrix->w[row * cols], rows, candidates[c]);

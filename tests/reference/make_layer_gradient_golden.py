@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes tests/golden/layer_gradient.bin: one layer's output and its gradients by all of its matrices, for
-src/calibrate/layer_gradient_test.cpp. The layer is that of forward.py in float64; gradients are central
+"""Writes tests/golden/layer_gradient.bin: one layer's output and its gradients by all of its matrices and by
+its input, for src/calibrate/layer_gradient_test.cpp. The layer is that of forward.py in float64; gradients are central
 differences of it, so that no derivative is written down here.
 
 Per case, little-endian: hidden, ffn, heads, key heads, head_dim, window (0: none), length, biases, head norms
 (uint32 each; the last two 0 or 1); then as float32 the input [length, hidden], the gradient by the output
-[length, hidden], the vectors and matrices in the order of names(), the output, the matrices' gradients.
+[length, hidden], the vectors and matrices in the order of names(), the output, the matrices' gradients, the gradient by the input.
 """
 import pathlib
 import struct
@@ -77,6 +77,7 @@ def case(config, random):
     loss = lambda: float((layer(config, weights, x) * by_output).sum())
     out = layer(config, weights, x)
     gradients = [gradient(loss, weights[f"{m}.weight"]) for m in MATRICES]
+    gradients.append(gradient(loss, x))
     header = [hidden, config["intermediate_size"], config["num_attention_heads"], config["num_key_value_heads"],
               config["head_dim"], config["sliding_window"] or 0, LENGTH, int(bool(config.get("biases"))),
               int(bool(config.get("head_norms")))]

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "evaluate/kld.h"
+#include "evaluate/statistics.h"
+
+/// What a quantized model has lost against the original, in the terms in which a user bounds it.
+namespace nibble {
+
+enum class LossMetric {
+  kld,         ///< mean KL divergence of the next token's distribution, nats
+  perplexity,  ///< growth of the perplexity, as a part of the original's
+  arc,         ///< questions of ARC that are lost, as a part of all
+};
+
+/// "kld", "ppl", "arc"; throws UsageError for another name.
+LossMetric loss_metric_from_name(std::string_view name);
+std::string_view loss_metric_name(LossMetric metric);
+
+/// A loss, and what it is below with 95% confidence: one-sided, by its standard error.
+struct MeasuredLoss {
+  double mean = 0, upper = 0;
+};
+MeasuredLoss kld_loss(const KldResult& result);
+/// Paired, token by token: the logarithm of the perplexities' ratio with its standard error.
+MeasuredLoss perplexity_loss(const KldResult& result);
+/// `difference` is that of the quantized model's answers from the original's.
+MeasuredLoss arc_loss(const PairedDifference& difference);
+
+/// "0.0123", "+1.23%" or "1.2 points", as the metric is written.
+std::string loss_text(LossMetric metric, double loss);
+/// "1%" or "0.01"; throws UsageError naming the flag's value where it is not a positive number.
+double parse_loss(const std::string& text);
+
+}  // namespace nibble
