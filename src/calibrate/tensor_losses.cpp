@@ -155,6 +155,7 @@ class LossPass {
   void add_embedding() {
     const TensorView& tensor = checkpoint_.get(kEmbedding);
     TensorLosses losses = begin(tensor);
+    std::erase_if(losses.candidates, [](const CandidateLoss& c) { return !c.recipe.nearest; });
     const Rows rows = read_indexed(checkpoint_, tensor, token_sample(), pool_);
     RoundingErrors rounding(rows, nullptr, pool_);
     for (CandidateLoss& candidate : losses.candidates) {

@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
   nibble::add_logits(app);
   nibble::add_imatrix(app);
   nibble::add_quantize(app);
+  nibble::add_optimize(app);
   nibble::add_generate(app);
   nibble::add_chat(app);
   nibble::add_eval(app);

@@ -17,9 +17,8 @@
 #include "cli/calibration_options.h"
 #include "cli/commands.h"
 #include "cli/output_path.h"
-#include "engine/vocabulary_loader.h"
+#include "engine/checkpoint_metadata.h"
 #include "model/checkpoint.h"
-#include "model/gguf_config.h"
 #include "quantize/block_grid.h"
 
 namespace nibble {
@@ -138,16 +137,6 @@ void add_tensor_types(Recipe& recipe, const QuantizeFlags& options, const Checkp
   }
 }
 
-/// What the new file carries beside its tensors: all of a GGUF source, or what a Hugging Face directory
-/// says in GGUF's terms.
-GgufMetadata metadata_of(const Checkpoint& checkpoint) {
-  if (checkpoint.gguf() != nullptr) return checkpoint.gguf()->metadata();
-  GgufMetadata metadata;
-  write_config(checkpoint.config(), metadata);
-  if (has_vocabulary(checkpoint)) write_vocabulary(load_vocabulary(checkpoint), metadata);
-  return metadata;
-}
-
 /// "210 x Q4_0, 1 x Q8_0, 61 x F32"
 std::string type_counts(const QuantizeSummary& summary) {
   std::map<DType, size_t> counts;
@@ -220,7 +209,7 @@ void run_quantize(QuantizeFlags& options) {
     }
   }
   const QuantizeSummary summary =
-      quantize_model(*checkpoint, recipe, method, metadata_of(*checkpoint), options.output, pool);
+      quantize_model(*checkpoint, recipe, method, checkpoint_metadata(*checkpoint), options.output, pool);
   if (options.json) {
     fmt::print("{}\n", summary_json(options, recipe, summary).dump());
   } else {

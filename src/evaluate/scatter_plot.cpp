@@ -20,6 +20,7 @@ struct Axis {
   double at(double value) const {
     return from + (value - ticks.front()) / (ticks.back() - ticks.front()) * (to - from);
   }
+  bool reaches(double value) const { return value >= ticks.front() && value <= ticks.back(); }
 };
 
 std::string tick_text(double value, double step) {
@@ -78,6 +79,16 @@ std::string draw_label(const std::string& label, const Box& box, double x, doubl
   return svg +
          fmt::format("<text class=\"plot-label\" text-anchor=\"middle\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>",
                      (box.left + box.right) / 2, box.bottom - 3.5, escape_html(label));
+}
+
+/// The part of the curve that lies inside the axes.
+std::string draw_curve(const ScatterPlot& plot, const Axis& x, const Axis& y) {
+  std::string path;
+  for (const auto& [at_x, at_y] : plot.curve) {
+    if (!x.reaches(at_x) || !y.reaches(at_y)) continue;
+    path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(at_x), y.at(at_y));
+  }
+  return path.empty() ? path : "<path class=\"plot-curve\" d=\"" + path + "\"/>";
 }
 
 double outside(const Box& box, const Box& frame) {
@@ -160,14 +171,15 @@ std::vector<Box> place_labels(const std::vector<double>& widths, double height, 
 
 std::string scatter_svg(const ScatterPlot& plot, double width) {
   const Box frame = {48, 30, width - 16, 284};  // where the points are
-  double x_high = 0, low = INFINITY, high = -INFINITY;
+  double x_low = INFINITY, x_high = 0, low = INFINITY, high = -INFINITY;
   for (const PlotPoint& p : plot.points) {
+    x_low = std::min(x_low, p.x);
     x_high = std::max(x_high, p.x);
     low = std::min(low, p.low);
     high = std::max(high, p.high);
   }
   const double margin = plot.y_from_zero ? 0 : 0.1 * (high - low);
-  const Axis x{round_ticks(0, x_high * 1.02, 5), frame.left, frame.right};
+  const Axis x{round_ticks(plot.x_from_zero ? 0 : x_low * 0.9, x_high * 1.02, 5), frame.left, frame.right};
   const Axis y{round_ticks(plot.y_from_zero ? 0 : std::max(0.0, low - margin), high + margin, 5),
                frame.bottom, frame.top};
 
@@ -188,7 +200,7 @@ std::string scatter_svg(const ScatterPlot& plot, double width) {
     labels += draw_label(plot.points[i].label, boxes[i], xs[i], ys[i]);
   return fmt::format("<svg viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{} against {}\">{}{}{}</svg>",
                      width, kHeight, escape_html(plot.y_title), escape_html(plot.x_title),
-                     draw_axes(plot, x, y, frame), points, labels);
+                     draw_axes(plot, x, y, frame), draw_curve(plot, x, y) + points, labels);
 }
 
 }  // namespace nibble

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace nibble {
@@ -16,12 +17,14 @@ struct ScatterPlot {
   std::string x_title, y_title;
   std::vector<PlotPoint> points;
   bool y_from_zero = false;  ///< otherwise the axis covers the points and their error bars
+  bool x_from_zero = true;
+  std::vector<std::pair<double, double>> curve;  ///< (x, y) ascending in x; drawn where the axes reach
 };
 
 /// An inline SVG element that scales to its column. Colours come from CSS classes of the page: plot-grid,
-/// plot-axis, plot-text, plot-point, plot-reference, plot-bar, plot-label, plot-leader. Labels are placed
-/// where they cover neither each other nor points and error bars, as far as there is room. `width` in CSS
-/// pixels is where text has its own size.
+/// plot-axis, plot-text, plot-point, plot-reference, plot-bar, plot-label, plot-leader, plot-curve. Labels
+/// are placed where they cover neither each other nor points and error bars, as far as there is room. `width`
+/// in CSS pixels is where text has its own size.
 std::string scatter_svg(const ScatterPlot& plot, double width = 480);
 
 /// Text for HTML: & < > " ' become entities.

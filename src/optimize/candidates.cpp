@@ -52,7 +52,7 @@ std::vector<TensorRecipe> candidates_of(const CandidateOptions& options, const T
   for (const DType dtype : options.types) {
     if (!tensor_bytes(dtype, tensor.rows(), tensor.cols())) continue;
     const bool codes = options.gptq && has_grid(dtype);
-    if (options.nearest || !codes) candidates.push_back({dtype, true});
+    if (options.nearest || !codes || tensor.name == "token_embd.weight") candidates.push_back({dtype, true});
     if (codes) candidates.push_back({dtype, false});
   }
   if (candidates.empty()) candidates.push_back({DType::F16, true});

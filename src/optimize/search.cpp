@@ -26,18 +26,44 @@ uint64_t bytes_range(const Choices& choices) {
   return range;
 }
 
-/// Keeps the states that cost less than all smaller ones; of those within `step` bytes the cheapest.
-std::vector<State> prune(std::vector<State> states, uint64_t step) {
+/// Keeps the states that cost less than all smaller ones.
+std::vector<State> undominated(std::vector<State> states) {
   std::sort(states.begin(), states.end(), [](const State& a, const State& b) {
     return a.bytes != b.bytes ? a.bytes < b.bytes : a.cost < b.cost;
   });
   std::vector<State> kept;
   for (const State& state : states) {
-    if (!kept.empty() && state.cost >= kept.back().cost) continue;
-    // The smallest of all stays, so that the tightest bound can be met.
-    const bool near = kept.size() > 1 && state.bytes - kept[kept.size() - 2].bytes < step;
-    if (near) kept.pop_back();
-    kept.push_back(state);
+    if (kept.empty() || state.cost < kept.back().cost) kept.push_back(state);
+  }
+  return kept;
+}
+
+/// Which states lie on the lower convex hull: the best for some price of bytes.
+std::vector<bool> on_hull(const std::vector<State>& states) {
+  std::vector<size_t> hull;
+  const auto above = [&](size_t a, size_t b, size_t c) {  // b is above the line from a to c
+    const double left = double(states[b].bytes - states[a].bytes),
+                 all = double(states[c].bytes - states[a].bytes);
+    return (states[b].cost - states[a].cost) * all >= (states[c].cost - states[a].cost) * left;
+  };
+  for (size_t i = 0; i < states.size(); ++i) {
+    while (hull.size() > 1 && above(hull[hull.size() - 2], hull.back(), i)) hull.pop_back();
+    hull.push_back(i);
+  }
+  std::vector<bool> result(states.size());
+  for (const size_t i : hull) result[i] = true;
+  return result;
+}
+
+/// Of states within `step` bytes the cheapest, and all of the hull.
+std::vector<State> prune(std::vector<State> all, uint64_t step) {
+  const std::vector<State> states = undominated(std::move(all));
+  const std::vector<bool> hull = on_hull(states);
+  std::vector<State> kept;
+  for (size_t i = 0; i < states.size(); ++i) {
+    const bool near =
+        !kept.empty() && i + 1 < states.size() && states[i + 1].bytes - kept.back().bytes < step;
+    if (hull[i] || !near) kept.push_back(states[i]);
   }
   return kept;
 }

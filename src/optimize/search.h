@@ -28,7 +28,8 @@ struct Plan {
 
 /// The plans of which none is both smaller and better in loss + price * seconds than another, smallest first:
 /// dynamic programming over the tensors, where a state is the exact sums of a plan. Of states whose sizes lie
-/// within one part in kSearchStates of the whole range, the best is kept.
+/// within one part in kSearchStates of the whole range the best is kept, and all that are best at some price
+/// of bytes (the lower convex hull), so that no plan is worse than what Lagrange's multipliers would find.
 std::vector<Plan> pareto_front(const Choices& choices, double price = 0);
 inline constexpr size_t kSearchStates = 3000;
 

@@ -1,0 +1,223 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/progress.h"
+#include "cli/calibration_options.h"
+#include "cli/commands.h"
+#include "cli/inspect_report.h"
+#include "cli/json_output.h"
+#include "cli/kv_type_option.h"
+#include "cli/output_path.h"
+#include "engine/vocabulary_loader.h"
+#include "evaluate/arc_data.h"
+#include "optimize/optimizer.h"
+#include "optimize/report.h"
+
+namespace nibble {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+struct OptimizeFlags {
+  CommonOptions common;
+  CalibrationFlags calibration;
+  JsonOutput json;
+  OptimizeRequest request;
+  std::string model, output, report, max_loss, text, arc, types = "all";
+  std::vector<std::string> methods = {"rtn", "gptq"};
+  uint64_t max_size = 0, max_memory = 0, limit = 200;
+  double min_speed = 0;
+  uint32_t chunks = 20;
+  CLI::App* command = nullptr;
+
+  bool given(const char* flag) const { return command->count(flag) > 0; }
+};
+
+/// The text to measure on when none is named: WikiText-2's test text where the data folder has it.
+std::string default_text() {
+  const char* named = std::getenv("NIBBLE_DATA");
+  const fs::path path = fs::path(named ? named : "../shared/data") / "wikitext-2-raw/wiki.test.raw";
+  std::error_code ignored;
+  return fs::is_regular_file(path, ignored) ? path.string() : std::string();
+}
+
+void check(const OptimizeFlags& options) {
+  check_output_path("-o", options.output, {options.model, options.text, options.calibration.options.source});
+  check_input_file(options.text);
+  options.json.check({options.model, options.text, options.output});
+  if (options.given("--metric") && !options.given("--max-loss")) {
+    throw_usage("--metric {} says what --max-loss bounds: give --max-loss too",
+                loss_metric_name(options.request.metric));
+  }
+  if (!options.report.empty()) {
+    std::error_code error;
+    fs::create_directories(options.report, error);
+    if (error) fail("--report {}: cannot make the directory: {}", options.report, error.message());
+  }
+}
+
+OptimizeRequest request_of(const OptimizeFlags& options) {
+  OptimizeRequest request = options.request;
+  request.model = options.model;
+  request.output = options.output;
+  if (options.given("--max-size")) request.max_size = options.max_size;
+  if (options.given("--max-memory")) request.max_memory = options.max_memory;
+  if (options.given("--min-speed")) request.min_speed = options.min_speed;
+  if (options.given("--max-loss")) request.max_loss = parse_loss(options.max_loss);
+  if (!request.bounded()) request.max_loss = 0.01;
+  request.candidates.types = parse_types(options.types);
+  const auto has = [&](const char* name) {
+    return std::find(options.methods.begin(), options.methods.end(), name) != options.methods.end();
+  };
+  request.candidates.nearest = has("rtn");
+  request.candidates.gptq = has("gptq");
+  request.calibration = {options.calibration.options, options.calibration.seed};
+  request.measure.threads = options.common.threads;
+  request.measure.affinity = options.common.affinity;
+  return request;
+}
+
+/// Windows of a text file; without one, sequences of the calibration's source that calibration does not see.
+HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, CalibrationData& data,
+                    const Vocabulary& vocabulary, const Tokenizer& tokenizer) {
+  HeldOut held_out;
+  WindowOptions windows;
+  windows.max_windows = options.chunks;
+  if (!text.empty()) {
+    held_out.windows = make_windows(tokenize_file(text, tokenizer), vocabulary, windows);
+    held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
+    return held_out;
+  }
+  for (uint32_t i = 0; i < options.chunks; ++i) {
+    std::vector<int32_t> sequence = std::move(data.sequences.back());
+    data.sequences.pop_back();
+    const size_t half = sequence.size() / 2 + 1;
+    held_out.windows.push_back({std::move(sequence), half});
+  }
+  held_out.text = fmt::format("{} sequences of {} that calibration did not see", options.chunks, data.source);
+  return held_out;
+}
+
+void run_optimize(const OptimizeFlags& options) {
+  check(options);
+  Progress::set_quiet(options.common.quiet);
+  OptimizeRequest request = request_of(options);
+  const ArcData arc = options.arc.empty() ? find_arc(std::nullopt) : find_arc(options.arc);
+  const std::string text = options.text.empty() ? default_text() : options.text;
+  ThreadPool pool(options.common.threads, options.common.affinity);
+  const auto checkpoint = Checkpoint::open(options.model);
+  request.measure.context = request.measure.context > 0
+                                ? request.measure.context
+                                : std::min(kDefaultContext, checkpoint->config().context_length);
+  CalibrationFlags calibration = options.calibration;
+  if (text.empty()) calibration.options.sequences += options.chunks;
+  CalibrationData data = calibration.load(checkpoint, pool);
+  const Vocabulary vocabulary = load_vocabulary(*checkpoint);
+  HeldOut held_out =
+      held_out_of(options, text, data, vocabulary, *Tokenizer::create(load_vocabulary(*checkpoint)));
+  held_out.questions = sample_arc(arc.questions, options.limit, 0);
+  held_out.arc_source = fmt::format(
+      "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
+  const auto say = [&](const std::string& line) {
+    if (!options.common.quiet && !options.json.to_stdout()) fmt::print("{}\n", line);
+    std::fflush(stdout);
+  };
+  const OptimizeResult result = optimize_model(*checkpoint, data, held_out, request, pool, say);
+  if (!options.json.to_stdout()) {
+    fmt::print("{}", optimize_summary(result, request, held_out));
+  }
+  const auto json = optimize_json(result, request, held_out);
+  if (!options.report.empty()) {
+    const fs::path directory(options.report);
+    write_file(directory / "report.json", json.dump(2) + "\n");
+    write_file(directory / "recipe.json", to_json(result.recipe).dump(2) + "\n");
+    write_file(directory / "report.html", optimize_html(result, request, held_out, *checkpoint));
+    if (!options.json.to_stdout()) fmt::print("Report: {}\n", (directory / "report.html").string());
+  }
+  options.json.write(json);
+}
+
+void add_bounds(CLI::App& command, const std::shared_ptr<OptimizeFlags>& options) {
+  command.add_option("--max-size", options->max_size, "The file has at most so many bytes: 4GB, 3.5GiB")
+      ->transform(CLI::AsSizeValue(true));
+  command
+      .add_option("--max-memory", options->max_memory,
+                  "The process takes at most so much with its context full, KV cache included")
+      ->transform(CLI::AsSizeValue(true));
+  command
+      .add_option("--max-loss", options->max_loss,
+                  "Lose at most so much of --metric, with 95% confidence: 1%, or nats for kld; default "
+                  "without any bound: 1% of the perplexity")
+      ->type_name("LOSS");
+  command
+      .add_option_function<std::string>(
+          "--metric",
+          [options](const std::string& name) { options->request.metric = loss_metric_from_name(name); },
+          "What --max-loss bounds: ppl (growth of the perplexity), kld (KL divergence), arc (questions lost)")
+      ->check(CLI::IsMember({"kld", "ppl", "arc"}));
+  command.add_option("--min-speed", options->min_speed, "Decode at least so many tokens a second here")
+      ->check(CLI::PositiveNumber);
+}
+
+}  // namespace
+
+void add_optimize(CLI::App& app) {
+  auto options = std::make_shared<OptimizeFlags>();
+  CLI::App* command = add_command(
+      app, "optimize", "Choose the quantization within bounds of memory, size, loss and speed, and prove it",
+      options->common, [options] { run_optimize(*options); });
+  options->command = command;
+  command->add_option("MODEL", options->model, "GGUF file or Hugging Face directory")->required();
+  command->add_option("-o,--output", options->output, "GGUF file to write")->required();
+  add_bounds(*command, options);
+  command
+      ->add_option(
+          "--types", options->types,
+          "What to choose from: all, standard (types that every GGUF program reads), or names; those "
+          "behind a minus are left out: all,-q4_1")
+      ->capture_default_str();
+  command->add_option("--methods", options->methods, "Methods to choose from")
+      ->check(CLI::IsMember({"rtn", "gptq"}))
+      ->delimiter(',')
+      ->capture_default_str();
+  options->calibration.add_to(*command);
+  command
+      ->add_option("--text", options->text,
+                   "Text to measure on, which calibration must not see; default: WikiText-2's test text in "
+                   "NIBBLE_DATA or ../shared/data, else sequences that calibration leaves out")
+      ->type_name("FILE");
+  command->add_option("--chunks", options->chunks, "Chunks of it")
+      ->check(at_least_one())
+      ->capture_default_str();
+  command->add_option("--arc", options->arc, "Questions to measure on; see 'nibble eval --help'")
+      ->type_name("PATH");
+  command->add_option("--limit", options->limit, "Ask a random sample of so many questions")
+      ->check(at_least_one())
+      ->capture_default_str();
+  command
+      ->add_option(
+          "--context", options->request.measure.context,
+          fmt::format("Tokens of context that --max-memory counts with; default: the model's, at most {}",
+                      kDefaultContext))
+      ->check(at_least_one());
+  add_kv_type_option(*command, options->request.measure.kv_type);
+  command->add_option("--steps", options->request.most_steps, "Models to build and measure at most")
+      ->check(CLI::Range(1, 100))
+      ->capture_default_str();
+  command->add_option("--report", options->report, "Write report.html, report.json and recipe.json there")
+      ->type_name("DIR");
+  options->json.add_to(*command);
+}
+
+}  // namespace nibble

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "calibrate/calibration_data.h"
+#include "calibrate/tensor_losses.h"
+#include "model/checkpoint.h"
+#include "optimize/candidates.h"
+#include "optimize/search.h"
+
+namespace nibble {
+
+/// What `optimize` finds out about a model before it chooses.
+struct Analysis {
+  std::vector<TensorLosses> tensors;  ///< every matrix and the ways to write it that no other way betters
+  Choices choices;                    ///< the same as numbers: tensors[i].candidates[j] is choices[i][j]
+
+  Recipe recipe(const Plan& plan) const;
+};
+
+/// One pass for the model's sensitivity, one for each format's error, and a trial of each format's kernel.
+/// A quarter of the sequences, one at least, is held out: methods do not see it, errors are measured on it.
+/// Throws Error when there are fewer than two.
+Analysis analyse(const Checkpoint& checkpoint, const CalibrationData& data, const CandidateOptions& options,
+                 uint64_t seed, ThreadPool& pool);
+
+}  // namespace nibble

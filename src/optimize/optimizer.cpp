@@ -1,0 +1,198 @@
+#include "optimize/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/error.h"
+#include "calibrate/quantize_model.h"
+#include "engine/checkpoint_metadata.h"
+#include "evaluate/comparison.h"
+#include "formats/gguf_copy.h"
+#include "optimize/bounds.h"
+#include "runtime/memory_plan.h"
+
+namespace nibble {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A model on trial; it goes when the object does.
+class Trial {
+ public:
+  explicit Trial(const fs::path& output) : path_(output.string() + ".trial") {}
+  ~Trial() {
+    std::error_code ignored;
+    fs::remove(path_, ignored);
+  }
+  const fs::path& path() const { return path_; }
+
+ private:
+  fs::path path_;
+};
+
+/// Bytes of the file beside its matrices: header, metadata, vectors.
+uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
+  std::vector<GgufWriter::Tensor> tensors;
+  uint64_t vectors = 0;
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    const bool vector = tensor.shape.size() < 2;
+    tensors.push_back({tensor.name, vector ? DType::F32 : DType::F16, tensor.shape});
+    if (vector) vectors += tensor.elements() * sizeof(float);
+  }
+  // What optimize adds to the metadata: the recipe, a line for each tensor, and the figures.
+  constexpr uint64_t kFigures = 4096, kLine = 64;
+  const GgufWriter header(trial, checkpoint_metadata(checkpoint), tensors);
+  return header.bytes_written() + vectors + kFigures + kLine * tensors.size();
+}
+
+class Optimizer {
+ public:
+  Optimizer(const Checkpoint& checkpoint, const CalibrationData& data, HeldOut held_out,
+            const OptimizeRequest& request, ThreadPool& pool,
+            const std::function<void(const std::string&)>& say)
+      : checkpoint_(checkpoint),
+        data_(data),
+        held_out_(std::move(held_out)),
+        request_(request),
+        pool_(pool),
+        say_(say),
+        trial_(request.output),
+        best_(request.output.string() + ".best") {}
+
+  OptimizeResult run() {
+    result_.analysis = analyse(checkpoint_, data_, request_.candidates, request_.calibration.seed, pool_);
+    checkpoint_.release_all();
+    result_.front = pareto_front(result_.analysis.choices);
+    say_front();
+    const MemoryPlan memory = plan_memory(checkpoint_, request_.measure.context, request_.measure.kv_type);
+    PlanBounds bounds(request_, rest_of_file(checkpoint_, trial_.path()), memory.total() - memory.weights);
+    if (!find_plan(result_.analysis.choices, bounds.bounds()))
+      fail("{}", bounds.explain(result_.analysis.choices));
+    step_until_done(bounds);
+    finish(bounds);
+    return std::move(result_);
+  }
+
+ private:
+  void say_front() const {
+    size_t ways = 0;
+    for (const TensorLosses& tensor : result_.analysis.tensors) ways += tensor.candidates.size();
+    say_(fmt::format("{} matrices, {} ways to write them, from {} to {} together",
+                     result_.analysis.tensors.size(), ways, short_bytes(result_.front.front().bytes),
+                     short_bytes(result_.front.back().bytes)));
+  }
+
+  void step_until_done(PlanBounds& bounds) {
+    Measurer measurer(request_.model, held_out_, request_.measure);
+    for (int i = 0; i < request_.most_steps; ++i) {
+      const auto plan = find_plan(result_.analysis.choices, bounds.bounds());
+      if (!plan || was_tried(*plan)) return;
+      say_(fmt::format("step {}: {}, predicted KL divergence {:.4f}", i + 1,
+                       short_bytes(bounds.file_bytes(*plan)), plan->loss));
+      build(*plan);
+      OptimizeStep step{*plan, measurer.measure(trial_.path(), request_.metric == LossMetric::arc), {}};
+      step.broken = bounds.learn(*plan, step.measured);
+      result_.steps.push_back(std::move(step));
+      say_step(result_.steps.back());
+      const bool good = result_.steps.back().broken.empty();
+      if (good) keep_if_best();
+      if (good && !bounds.has_room()) break;
+    }
+    if (picked_) complete(measurer);
+  }
+
+  bool was_tried(const Plan& plan) const {
+    return std::any_of(result_.steps.begin(), result_.steps.end(),
+                       [&](const OptimizeStep& step) { return step.plan.picks == plan.picks; });
+  }
+
+  void build(const Plan& plan) {
+    QuantizeMethod method;
+    method.gptq.emplace();
+    method.calibration = &data_;
+    quantize_model(checkpoint_, result_.analysis.recipe(plan), method, checkpoint_metadata(checkpoint_),
+                   trial_.path(), pool_);
+  }
+
+  void say_step(const OptimizeStep& step) const {
+    const Measured& m = step.measured;
+    std::string line = fmt::format(
+        "  measured: {}, {:.3f} bits per weight, KL divergence {:.4f} ± {:.4f}, perplexity {:+.2f}%",
+        short_bytes(m.file_bytes), m.bits_per_weight, m.kld.kld.mean, m.kld.kld.standard_error,
+        100 * perplexity_loss(m.kld).mean);
+    if (m.arc_difference)
+      line += fmt::format(", ARC {:+.2f} points", 100 * m.arc_difference->difference.mean);
+    say_(line + fmt::format(", {:.1f} tokens/s", m.tokens_per_s));
+    say_(step.broken.empty() ? "  keeps to all bounds" : "  breaks " + step.broken);
+  }
+
+  /// The smallest is the best where loss is bounded; else there is one step that keeps to its bounds.
+  void keep_if_best() {
+    const OptimizeStep& step = result_.steps.back();
+    if (picked_ && result_.steps[*picked_].measured.file_bytes <= step.measured.file_bytes) return;
+    picked_ = result_.steps.size() - 1;
+    fs::rename(trial_.path(), best_.path());
+  }
+
+  /// Asks the questions that were left out while stepping.
+  void complete(Measurer& measurer) {
+    OptimizeStep& step = result_.steps[*picked_];
+    if (step.measured.arc || held_out_.questions.empty()) return;
+    step.measured = measurer.measure(best_.path(), true);
+  }
+
+  void finish(const PlanBounds& bounds) {
+    if (!picked_) {
+      const std::string why = result_.steps.empty() ? "" : result_.steps.back().broken;
+      fail(
+          "none of {} models that were built keeps to the bounds; the last one breaks {}. Loosen that bound, "
+          "or "
+          "allow more with --steps; {}",
+          result_.steps.size(), why, bounds.explain(result_.analysis.choices));
+    }
+    result_.picked = *picked_;
+    const OptimizeStep& step = result_.steps[result_.picked];
+    result_.recipe = {result_.analysis.recipe(step.plan), "q8_0", "gptq", request_.calibration};
+    const auto built = GgufFile::open(best_.path());
+    copy_gguf(*built, with_figures(built->metadata(), step), request_.output);
+  }
+
+  GgufMetadata with_figures(GgufMetadata metadata, const OptimizeStep& step) const {
+    const Measured& m = step.measured;
+    metadata.set("nibble.optimize.recipe", to_json(result_.recipe).dump());
+    metadata.set("nibble.optimize.text", held_out_.text);
+    metadata.set("nibble.optimize.kld", m.kld.kld.mean);
+    metadata.set("nibble.optimize.kld_stderr", m.kld.kld.standard_error);
+    metadata.set("nibble.optimize.perplexity", m.kld.model.perplexity());
+    metadata.set("nibble.optimize.base_perplexity", m.kld.base.perplexity());
+    if (m.arc) {
+      metadata.set("nibble.optimize.arc_questions", uint64_t(m.arc->n));
+      metadata.set("nibble.optimize.arc", m.arc->acc().mean);
+      metadata.set("nibble.optimize.base_arc", m.base_arc->acc().mean);
+    }
+    return metadata;
+  }
+
+  const Checkpoint& checkpoint_;
+  const CalibrationData& data_;
+  HeldOut held_out_;
+  const OptimizeRequest& request_;
+  ThreadPool& pool_;
+  const std::function<void(const std::string&)>& say_;
+  Trial trial_, best_;
+  OptimizeResult result_;
+  std::optional<size_t> picked_;
+};
+
+}  // namespace
+
+OptimizeResult optimize_model(const Checkpoint& checkpoint, const CalibrationData& data, HeldOut held_out,
+                              const OptimizeRequest& request, ThreadPool& pool,
+                              const std::function<void(const std::string&)>& say) {
+  return Optimizer(checkpoint, data, std::move(held_out), request, pool, say).run();
+}
+
+}  // namespace nibble
