@@ -165,3 +165,55 @@ def test_wrong_usage_names_the_remedy(nibble, small_model, tmp_path, arguments, 
 def test_the_model_itself_is_not_overwritten(nibble, small_model):
     result = nibble("quantize", small_model, "-o", small_model, "--type", "q4_0", check=False)
     assert result.returncode == 2 and f"is the input {small_model} itself" in result.stderr
+
+
+def test_single_tensors_get_types_of_their_own(nibble, small_model, tmp_path):
+    out = tmp_path / "out.gguf"
+    nibble("quantize", small_model, "-o", out, "--type", "q4_0", "--tensor-type", "attn_[kv]=q8_0", "--tensor-type",
+           "attn_v=q6_k")
+    kinds = {name: t.tensor_type.name for name, t in tensors_of(out).items()}
+    assert kinds["blk.0.attn_k.weight"] == "Q8_0" and kinds["blk.0.attn_v.weight"] == "Q6_K"
+    assert kinds["blk.0.attn_q.weight"] == "Q4_0" and kinds["blk.0.attn_norm.weight"] == "F32"
+    assert "general.file_type" not in gguf.GGUFReader(out).fields
+
+
+def test_a_recipe_is_what_its_flags_are(nibble, small_model, tmp_path):
+    recipe, flags = tmp_path / "recipe.json", tmp_path / "flags.gguf"
+    recipe.write_text(json.dumps({"nibble_recipe": 1, "name": "MINE", "type": "q4_0", "method": "rtn",
+                                  "tensors": {"blk.0.attn_v.weight": "q6_k", "output.weight": "q8_0"}}))
+    nibble("quantize", small_model, "-o", flags, "--type", "q4_0", "--tensor-type", "attn_v=q6_k", "--tensor-type",
+           "^output=q8_0")
+    out = tmp_path / "out.gguf"
+    nibble("quantize", small_model, "-o", out, "--recipe", recipe)
+    assert gguf.GGUFReader(out).fields["nibble.quantize.type"].contents() == "MINE"
+    a, b = tensors_of(flags), tensors_of(out)
+    assert {n: t.data.tobytes() for n, t in a.items()} == {n: t.data.tobytes() for n, t in b.items()}
+
+
+@pytest.mark.parametrize("text, told", [
+    ("{", "this is no recipe"), ('{"type": "q4_0"}', "this is no recipe"),
+    ('{"nibble_recipe": 2, "type": "q4_0"}', "it is of version 2"),
+    ('{"nibble_recipe": 1}', "the recipe has no 'type'"),
+    ('{"nibble_recipe": 1, "type": "q9"}', "'q9' of type is no tensor type"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "method": "magic"}', "'magic' is no method"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "tensors": {"blk.7.attn_q.weight": "q8_0"}}', "blk.7.attn_q.weight"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "tensors": {"output.weight": {"type": "q8_0", "method": "gptq"}}}',
+     "it may be 'rtn'"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "method": "gptq", "calibration": {"source": "self", "sequences": 0}}',
+     "'sequences' is 0"),
+])
+def test_a_bad_recipe_is_refused(nibble, small_model, tmp_path, text, told):
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(text)
+    failed = nibble("quantize", small_model, "-o", tmp_path / "out.gguf", "--recipe", recipe, check=False)
+    assert failed.returncode == 1 and told in failed.stderr and failed.stderr.count("\n") == 1
+    assert not (tmp_path / "out.gguf").exists()
+
+
+@pytest.mark.parametrize("flags, told", [
+    (["--tensor-type", "attn_v"], "write PATTERN=TYPE"), (["--tensor-type", "attn_v=q9"], "unknown tensor type"),
+    (["--tensor-type", "nothing=q8_0"], "no matrix of this model"), (["--tensor-type", "(=q8_0"], "no regular expression"),
+])
+def test_a_bad_tensor_type_is_wrong_usage(nibble, small_model, tmp_path, flags, told):
+    failed = nibble("quantize", small_model, "-o", tmp_path / "out.gguf", "--type", "q4_0", *flags, check=False)
+    assert failed.returncode == 2 and told in failed.stderr

@@ -34,7 +34,7 @@ struct OptimizeFlags {
   CalibrationFlags calibration;
   JsonOutput json;
   OptimizeRequest request;
-  std::string model, output, report, max_loss, text, arc, types = "all";
+  std::string model, output, report, max_loss, text, arc, analysis, types = "all";
   std::vector<std::string> methods = {"rtn", "gptq"};
   uint64_t max_size = 0, max_memory = 0, limit = 200;
   double min_speed = 0;
@@ -55,6 +55,11 @@ std::string default_text() {
 void check(const OptimizeFlags& options) {
   check_output_path("-o", options.output, {options.model, options.text, options.calibration.options.source});
   check_input_file(options.text);
+  check_input_file(options.analysis);
+  for (const char* flag : {"--types", "--methods"}) {
+    if (options.analysis.empty() || !options.given(flag)) continue;
+    throw_usage("{} was decided when --analysis was made: leave it out, or analyse anew", flag);
+  }
   options.json.check({options.model, options.text, options.output});
   if (options.given("--metric") && !options.given("--max-loss")) {
     throw_usage("--metric {} says what --max-loss bounds: give --max-loss too",
@@ -82,6 +87,11 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
   };
   request.candidates.nearest = has("rtn");
   request.candidates.gptq = has("gptq");
+  if (!options.analysis.empty()) {
+    request.analysis = options.analysis;
+  } else if (!options.report.empty()) {
+    request.save_analysis = fs::path(options.report) / "analysis.json";
+  }
   request.calibration = {options.calibration.options, options.calibration.seed};
   request.measure.threads = options.common.threads;
   request.measure.affinity = options.common.affinity;
@@ -215,7 +225,14 @@ void add_optimize(CLI::App& app) {
   command->add_option("--steps", options->request.most_steps, "Models to build and measure at most")
       ->check(CLI::Range(1, 100))
       ->capture_default_str();
-  command->add_option("--report", options->report, "Write report.html, report.json and recipe.json there")
+  command
+      ->add_option("--analysis", options->analysis,
+                   "Other bounds for the same model: take sensitivities and errors from the analysis.json of "
+                   "an earlier --report")
+      ->type_name("FILE");
+  command
+      ->add_option("--report", options->report,
+                   "Write report.html, report.json, recipe.json and analysis.json there")
       ->type_name("DIR");
   options->json.add_to(*command);
 }

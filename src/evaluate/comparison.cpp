@@ -127,6 +127,7 @@ std::string short_count(uint64_t n) {
 }
 
 std::string short_bytes(uint64_t bytes) {
+  if (bytes < 1'000'000) return fmt::format("{:.1f} kB", double(bytes) / 1e3);
   if (bytes < 1'000'000'000)
     return fmt::format("{:.{}f} MB", double(bytes) / 1e6, bytes < 100'000'000 ? 1 : 0);
   return fmt::format("{:.2f} GB", double(bytes) / 1e9);

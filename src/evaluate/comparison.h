@@ -66,7 +66,7 @@ std::vector<std::string> findings(const Comparison& comparison);
 
 nlohmann::ordered_json to_json(const Comparison& comparison);
 
-/// "135 M", "6.74 B"; "71.4 MB", "4.11 GB" in powers of ten; "0.031", "< 0.001".
+/// "135 M", "6.74 B"; "12.5 kB", "71.4 MB", "4.11 GB" in powers of ten; "0.031", "< 0.001".
 std::string short_count(uint64_t n);
 std::string short_bytes(uint64_t bytes);
 std::string short_p(double p);

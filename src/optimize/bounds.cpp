@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "evaluate/comparison.h"
 
@@ -96,7 +97,9 @@ std::string PlanBounds::explain(const Choices& choices) const {
   if (request_.max_loss) given.push_back("--max-loss " + loss_text(request_.metric, *request_.max_loss));
   if (request_.min_speed) given.push_back(fmt::format("--min-speed {}", *request_.min_speed));
   if (all.bytes) {
-    const auto plan = find_plan(choices, {{}, all.loss, all.seconds});
+    // The smallest: without a bound of loss, of any loss.
+    constexpr double kAny = std::numeric_limits<double>::infinity();
+    const auto plan = find_plan(choices, {{}, all.loss.value_or(kAny), all.seconds});
     if (plan && request_.max_size) nearest.push_back("--max-size " + short_bytes(file_bytes(*plan)));
     if (plan && request_.max_memory) {
       nearest.push_back("--max-memory " + short_bytes(plan->bytes + rest_memory_));

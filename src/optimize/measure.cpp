@@ -60,13 +60,18 @@ Measured Measurer::measure(const std::filesystem::path& model, bool with_arc) {
   result.bits_per_weight = tensor_bits(checkpoint);
   result.memory_bytes = plan_memory(checkpoint, options_.context, options_.kv_type).total();
   result.kld = evaluate_kld(*engine, *original_, held_out_.windows);
-  if (with_arc && !held_out_.questions.empty()) measure_arc(*engine, result);
+  if (with_arc) measure_arc(*engine, result);
   result.tokens_per_s = decode_speed(*engine, options_.kv_type);
   return result;
 }
 
+void Measurer::add_arc(const std::filesystem::path& model, Measured& measured) {
+  measure_arc(*load(model, options_.kv_type), measured);
+}
+
 void Measurer::measure_arc(Engine& engine, Measured& result) {
   const auto& questions = held_out_.questions;
+  if (questions.empty()) return;
   if (!original_arc_) original_arc_ = evaluate_arc(*original_, questions, ArcStyle::continuation);
   const ArcResult arc = evaluate_arc(engine, questions, ArcStyle::continuation);
   result.arc = arc.all;

@@ -47,6 +47,8 @@ class Measurer {
 
   /// `with_arc`: asks the questions too.
   Measured measure(const std::filesystem::path& model, bool with_arc);
+  /// Asks the questions that measure() left out.
+  void add_arc(const std::filesystem::path& model, Measured& measured);
   const HeldOut& held_out() const { return held_out_; }
 
  private:

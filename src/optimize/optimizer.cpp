@@ -6,10 +6,12 @@
 #include <system_error>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "calibrate/quantize_model.h"
 #include "engine/checkpoint_metadata.h"
 #include "evaluate/comparison.h"
 #include "formats/gguf_copy.h"
+#include "optimize/analysis_file.h"
 #include "optimize/bounds.h"
 #include "runtime/memory_plan.h"
 
@@ -63,7 +65,7 @@ class Optimizer {
         best_(request.output.string() + ".best") {}
 
   OptimizeResult run() {
-    result_.analysis = analyse(checkpoint_, data_, request_.candidates, request_.calibration.seed, pool_);
+    result_.analysis = analysis();
     checkpoint_.release_all();
     result_.front = pareto_front(result_.analysis.choices);
     say_front();
@@ -77,6 +79,18 @@ class Optimizer {
   }
 
  private:
+  /// Taken from a file, or made and saved: other bounds, and another try, need not make it again.
+  Analysis analysis() const {
+    if (request_.analysis) return read_analysis(*request_.analysis, checkpoint_);
+    Analysis made = analyse(checkpoint_, data_, request_.candidates, request_.calibration.seed, pool_);
+    if (request_.save_analysis) {
+      write_file(*request_.save_analysis, to_json(made).dump(1) + "\n");
+      say_(fmt::format("--analysis {} tries other bounds without calibrating again",
+                       request_.save_analysis->string()));
+    }
+    return made;
+  }
+
   void say_front() const {
     size_t ways = 0;
     for (const TensorLosses& tensor : result_.analysis.tensors) ways += tensor.candidates.size();
@@ -140,8 +154,7 @@ class Optimizer {
   /// Asks the questions that were left out while stepping.
   void complete(Measurer& measurer) {
     OptimizeStep& step = result_.steps[*picked_];
-    if (step.measured.arc || held_out_.questions.empty()) return;
-    step.measured = measurer.measure(best_.path(), true);
+    if (!step.measured.arc) measurer.add_arc(best_.path(), step.measured);
   }
 
   void finish(const PlanBounds& bounds) {

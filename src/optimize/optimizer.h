@@ -23,7 +23,9 @@ struct OptimizeRequest {
   CandidateOptions candidates;
   RecipeFile::Calibration calibration;  ///< where the data is from, for the recipe
   MeasureOptions measure;
-  int most_steps = 5;  ///< models that are built and measured
+  std::optional<std::filesystem::path> analysis;       ///< a file to take the analysis from
+  std::optional<std::filesystem::path> save_analysis;  ///< written as soon as it is there
+  int most_steps = 5;                                  ///< models that are built and measured
 
   bool bounded() const { return max_loss || max_size || max_memory || min_speed; }
 };

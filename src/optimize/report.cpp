@@ -5,7 +5,6 @@
 #include <map>
 
 #include "evaluate/comparison.h"
-#include "evaluate/results_json.h"
 
 namespace nibble {
 
@@ -69,21 +68,6 @@ ordered_json bounds_json(const OptimizeRequest& request) {
   return json;
 }
 
-ordered_json tensors_json(const Analysis& analysis) {
-  ordered_json tensors = ordered_json::array();
-  for (const TensorLosses& tensor : analysis.tensors) {
-    ordered_json candidates = ordered_json::array();
-    for (const CandidateLoss& c : tensor.candidates) {
-      candidates.push_back({{"type", dtype_name(c.recipe.dtype)},
-                            {"method", c.recipe.nearest ? "rtn" : "gptq"},
-                            {"bytes", c.bytes},
-                            {"kld", c.loss}});
-    }
-    tensors.push_back({{"name", tensor.name}, {"candidates", candidates}});
-  }
-  return tensors;
-}
-
 }  // namespace
 
 std::string optimize_summary(const OptimizeResult& result, const OptimizeRequest& request,
@@ -122,8 +106,7 @@ ordered_json optimize_json(const OptimizeResult& result, const OptimizeRequest& 
           {"picked", result.picked},
           {"steps", steps},
           {"recipe", to_json(result.recipe)},
-          {"front", front},
-          {"tensors", tensors_json(result.analysis)}};
+          {"front", front}};
 }
 
 }  // namespace nibble

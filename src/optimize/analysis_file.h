@@ -1,0 +1,19 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "model/checkpoint.h"
+#include "optimize/analysis.h"
+
+namespace nibble {
+
+/// analysis.json, with which other bounds can be tried without calibrating again: {"tensors": [...]} of every
+/// matrix and its candidates' types, methods, bytes, losses and seconds.
+nlohmann::ordered_json to_json(const Analysis& analysis);
+
+/// Throws Error naming the file and what does not fit: no analysis, a matrix that the model has not or that
+/// is missing, a size that is not the type's.
+Analysis read_analysis(const std::filesystem::path& path, const Checkpoint& checkpoint);
+
+}  // namespace nibble

@@ -1,0 +1,159 @@
+"""`nibble optimize`: bounds, steps, the file with its recipe and figures, and `quantize --recipe`."""
+import json
+import random
+import shutil
+
+import gguf
+import pytest
+
+import tiny_model
+
+WORDS = "one two three four five six seven eight nine ten the of and to in a is that it was for on are as with".split()
+SMALL = ["--calibration-sequences", 6, "--calibration-tokens", 24, "--quiet"]
+
+
+def words(seed, count):
+    picks = random.Random(seed)
+    return " ".join(picks.choice(WORDS) for _ in range(count))
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model.write(tmp_path_factory.mktemp("optimize") / "tiny.gguf", hidden=64, ffn=256, layers=2)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "calibration.txt").write_text(words(1, 3000))
+    (folder / "held_out.txt").write_text(words(2, 3000))
+    questions = [{"id": str(i), "answerKey": "A", "question": {"stem": words(i, 5), "choices": [
+        {"label": label, "text": words(f"{i}{label}", 2)} for label in "ABC"]}} for i in range(6)]
+    (folder / "arc.jsonl").write_text("".join(json.dumps(q) + "\n" for q in questions))
+    return folder
+
+
+@pytest.fixture
+def optimize(nibble, model, data, tmp_path):
+    def run(*flags, out="out.gguf", model=model, **options):
+        return nibble("optimize", model, "-o", tmp_path / out, "--calibration", data / "calibration.txt", "--text",
+                      data / "held_out.txt", "--arc", data / "arc.jsonl", "--chunks", 2, *SMALL, *flags, **options)
+    return run
+
+
+def tensors(path):
+    return {t.name: (t.tensor_type, t.data.tobytes()) for t in gguf.GGUFReader(path).tensors}
+
+
+def test_a_size_bound_gives_a_file_a_report_and_a_recipe_that_repeats_it(nibble, model, optimize, data, tmp_path):
+    bound = model.stat().st_size // 3
+    result = json.loads(optimize("--max-size", bound, "--types", "standard", "--report", tmp_path / "report",
+                                 "--json").stdout)
+    out = tmp_path / "out.gguf"
+    assert out.stat().st_size <= bound
+    step = result["steps"][result["picked"]]
+    assert step["broken"] is None and abs(step["file_bytes"] - out.stat().st_size) < 8192
+    assert 0 <= step["kld"] < 1 and step["arc"]["questions"] == 6 and step["tokens_per_s"] > 0
+    fields = gguf.GGUFReader(out).fields
+    assert fields["nibble.optimize.kld"].contents() == pytest.approx(step["kld"])
+    assert json.loads(fields["nibble.optimize.recipe"].contents()) == result["recipe"]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.gguf", "report"]
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "picked" in page and "Sensitivity" in page and "recipe.json" in page and "http" not in page
+
+    again = tmp_path / "again.gguf"
+    nibble("quantize", model, "-o", again, "--recipe", tmp_path / "report" / "recipe.json", "--quiet")
+    assert tensors(again) == tensors(out)
+    shown = nibble("inspect", out).stdout
+    assert "nibble.optimize.kld" in shown
+
+
+def test_the_front_falls_and_other_bounds_take_an_earlier_analysis(optimize, model, tmp_path):
+    optimize("--max-size", model.stat().st_size // 3, "--report", tmp_path / "report")
+    report = json.loads((tmp_path / "report" / "report.json").read_text())
+    sizes, losses = zip(*report["front"])
+    assert list(sizes) == sorted(set(sizes)) and list(losses) == sorted(losses, reverse=True)
+    second = json.loads(optimize("--max-size", model.stat().st_size // 2, "--analysis",
+                                 tmp_path / "report" / "analysis.json", "--json", out="second.gguf").stdout)
+    assert second["front"] == report["front"]
+    assert second["steps"][-1]["file_bytes"] > report["steps"][-1]["file_bytes"]
+    assert second["steps"][-1]["kld"] < report["steps"][-1]["kld"]
+
+
+def test_bounds_that_nothing_meets_keep_the_analysis(optimize, tmp_path):
+    failed = optimize("--max-size", "1kB", "--report", tmp_path / "report", check=False)
+    assert failed.returncode == 1 and [p.name for p in (tmp_path / "report").iterdir()] == ["analysis.json"]
+    optimize("--max-size", "300kB", "--analysis", tmp_path / "report" / "analysis.json")
+
+
+@pytest.mark.parametrize("metric, bound", [("kld", "0.02"), ("ppl", "2%")])
+def test_a_loss_bound_is_kept_with_its_confidence(optimize, metric, bound):
+    result = json.loads(optimize("--metric", metric, "--max-loss", bound, "--json").stdout)
+    step = result["steps"][result["picked"]]
+    if metric == "kld":
+        assert step["kld"] + 1.64 * step["kld_stderr"] <= 0.02
+    else:
+        assert step["perplexity_loss_95"] <= 0.02
+    # No step that keeps to the bound is smaller than the one that was picked.
+    kept = [s["file_bytes"] for s in result["steps"] if s["broken"] is None]
+    assert step["file_bytes"] == min(kept)
+
+
+def test_without_a_bound_the_perplexity_stays_within_one_percent(optimize):
+    result = json.loads(optimize("--json").stdout)
+    assert result["bounds"] == {"metric": "ppl", "max_loss": 0.01}
+
+
+def test_the_memory_bound_counts_the_cache(optimize, nibble, model, tmp_path):
+    plan = json.loads(nibble("inspect", model, "--context", 64, "--json").stdout)["memory"]
+    bound = plan["total"] - plan["weights"] // 2
+    result = json.loads(optimize("--max-memory", bound, "--context", 64, "--json").stdout)
+    assert result["steps"][result["picked"]]["memory_bytes"] <= bound
+    assert json.loads(nibble("inspect", tmp_path / "out.gguf", "--context", 64, "--json").stdout)["memory"]["total"] <= bound
+
+
+@pytest.mark.parametrize("flags, told", [
+    (["--max-size", "1kB"], "no choice of formats keeps to --max-size 1.0 kB; nearest that should work: --max-size"),
+    (["--max-size", "60kB", "--max-loss", "0.001%"], "or --max-loss"),
+    (["--max-loss", "0"], "--max-loss 0: write a number above 0"),
+    (["--metric", "kld"], "--metric kld says what --max-loss bounds"),
+    (["--types", "q9_9"], "'q9_9' is no tensor type"),
+    (["--calibration-sequences", "1"], "needs two at least"),
+])
+def test_what_can_not_be_done_is_said_and_leaves_nothing(optimize, tmp_path, flags, told):
+    failed = optimize(*flags, check=False)
+    assert failed.returncode in (1, 2)
+    assert told in failed.stderr and failed.stderr.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_analysis_of_another_model_is_refused(optimize, tmp_path):
+    optimize("--max-size", "300kB", "--report", tmp_path / "report")
+    analysis = tmp_path / "report" / "analysis.json"
+    whole = json.loads(analysis.read_text())
+
+    def refused(content):
+        analysis.write_text(json.dumps(content))
+        failed = optimize("--max-size", "300kB", "--analysis", analysis, out="b.gguf", check=False)
+        assert failed.returncode == 1 and not (tmp_path / "b.gguf").exists()
+        return failed.stderr
+
+    assert "no analysis.json" in refused([1, 2])
+    assert "it says nothing of" in refused({"tensors": whole["tensors"][1:]})
+    whole["tensors"][0]["candidates"][0]["bytes"] += 1
+    assert "does not fit this model" in refused(whole)
+    whole["tensors"][0]["name"] = "blk.9.attn_q.weight"
+    assert "blk.9.attn_q.weight" in refused(whole)
+
+
+def test_the_real_model_within_one_bound(nibble, smol_model, data, tmp_path):
+    """The whole way on a real model, with little text: the file is a sixth of the original and knows its loss."""
+    f32, out = tmp_path / "f32.gguf", tmp_path / "out.gguf"
+    nibble("quantize", smol_model, "-o", f32, "--type", "f32", "--quiet")
+    result = json.loads(nibble("optimize", f32, "-o", out, "--max-size", "90MB", "--types",
+                               "q4_0,iq4_nl,q5_0,q8_0", "--methods", "rtn", "--calibration-sequences", 4,
+                               "--calibration-tokens", 128, "--chunks", 2, "--limit", 10, "--quiet", "--json",
+                               timeout=900).stdout)
+    step = result["steps"][result["picked"]]
+    assert out.stat().st_size <= 90e6 and step["kld"] < 0.15
+    shutil.rmtree(tmp_path)
