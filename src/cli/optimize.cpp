@@ -100,12 +100,14 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
 
 /// Windows of a text file; without one, sequences of the calibration's source that calibration does not see.
 HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, CalibrationData& data,
-                    const Vocabulary& vocabulary, const Tokenizer& tokenizer) {
+                    const Checkpoint& checkpoint) {
   HeldOut held_out;
   WindowOptions windows;
+  windows.context = std::min(windows.context, checkpoint.config().context_length);
   windows.max_windows = options.chunks;
   if (!text.empty()) {
-    held_out.windows = make_windows(tokenize_file(text, tokenizer), vocabulary, windows);
+    const auto tokenizer = Tokenizer::create(load_vocabulary(checkpoint));
+    held_out.windows = make_windows(tokenize_file(text, *tokenizer), tokenizer->vocabulary(), windows);
     held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
     return held_out;
   }
@@ -133,9 +135,7 @@ void run_optimize(const OptimizeFlags& options) {
   CalibrationFlags calibration = options.calibration;
   if (text.empty()) calibration.options.sequences += options.chunks;
   CalibrationData data = calibration.load(checkpoint, pool);
-  const Vocabulary vocabulary = load_vocabulary(*checkpoint);
-  HeldOut held_out =
-      held_out_of(options, text, data, vocabulary, *Tokenizer::create(load_vocabulary(*checkpoint)));
+  HeldOut held_out = held_out_of(options, text, data, *checkpoint);
   held_out.questions = sample_arc(arc.questions, options.limit, 0);
   held_out.arc_source = fmt::format(
       "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
