@@ -114,7 +114,7 @@ def test_the_memory_bound_counts_the_cache(optimize, nibble, model, tmp_path):
 
 @pytest.mark.parametrize("flags, told", [
     (["--max-size", "1kB"], "no choice of formats keeps to --max-size 1.0 kB; nearest that should work: --max-size"),
-    (["--max-size", "300kB", "--metric", "kld", "--max-loss", "0.000001"], "or --max-loss"),
+    (["--max-size", "90kB", "--metric", "kld", "--max-loss", "0.0005"], "or --max-loss"),
     (["--max-loss", "0"], "--max-loss 0: write a number above 0"),
     (["--metric", "kld"], "--metric kld says what --max-loss bounds"),
     (["--types", "q9_9"], "'q9_9' is no tensor type"),

@@ -20,7 +20,6 @@ struct Axis {
   double at(double value) const {
     return from + (value - ticks.front()) / (ticks.back() - ticks.front()) * (to - from);
   }
-  bool reaches(double value) const { return value >= ticks.front() && value <= ticks.back(); }
 };
 
 std::string tick_text(double value, double step) {
@@ -81,11 +80,9 @@ std::string draw_label(const std::string& label, const Box& box, double x, doubl
                      (box.left + box.right) / 2, box.bottom - 3.5, escape_html(label));
 }
 
-/// The part of the curve that lies inside the axes.
 std::string draw_curve(const ScatterPlot& plot, const Axis& x, const Axis& y) {
   std::string path;
   for (const auto& [at_x, at_y] : plot.curve) {
-    if (!x.reaches(at_x) || !y.reaches(at_y)) continue;
     path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x.at(at_x), y.at(at_y));
   }
   return path.empty() ? path : "<path class=\"plot-curve\" d=\"" + path + "\"/>";
@@ -178,8 +175,13 @@ std::string scatter_svg(const ScatterPlot& plot, double width) {
     low = std::min(low, p.low);
     high = std::max(high, p.high);
   }
+  for (const auto& [at_x, at_y] : plot.curve) {
+    x_low = std::min(x_low, at_x);
+    x_high = std::max(x_high, at_x);
+    high = std::max(high, at_y);
+  }
   const double margin = plot.y_from_zero ? 0 : 0.1 * (high - low);
-  const Axis x{round_ticks(plot.x_from_zero ? 0 : x_low * 0.9, x_high * 1.02, 5), frame.left, frame.right};
+  const Axis x{round_ticks(plot.x_from_zero ? 0 : x_low * 0.98, x_high * 1.02, 5), frame.left, frame.right};
   const Axis y{round_ticks(plot.y_from_zero ? 0 : std::max(0.0, low - margin), high + margin, 5),
                frame.bottom, frame.top};
 

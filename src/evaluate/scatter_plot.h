@@ -18,7 +18,7 @@ struct ScatterPlot {
   std::vector<PlotPoint> points;
   bool y_from_zero = false;  ///< otherwise the axis covers the points and their error bars
   bool x_from_zero = true;
-  std::vector<std::pair<double, double>> curve;  ///< (x, y) ascending in x; drawn where the axes reach
+  std::vector<std::pair<double, double>> curve;  ///< (x, y) ascending in x; the axes cover it
 };
 
 /// An inline SVG element that scales to its column. Colours come from CSS classes of the page: plot-grid,

@@ -51,7 +51,7 @@ MeasuredLoss arc_loss(const PairedDifference& difference) {
 std::string loss_text(LossMetric metric, double loss) {
   switch (metric) {
     case LossMetric::kld:
-      return fmt::format("{:.4f}", loss);
+      return loss < 0.001 ? fmt::format("{:.2g}", loss) : fmt::format("{:.4f}", loss);
     case LossMetric::perplexity:
       return fmt::format("{:+.2f}%", 100 * loss);
     case LossMetric::arc:

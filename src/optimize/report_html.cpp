@@ -91,8 +91,14 @@ std::string pareto_plot(const OptimizeResult& result) {
     plot.points.push_back({fmt::format("step {}{}", i + 1, i == result.picked ? ", picked" : ""),
                            double(m.file_bytes) / kMega, kld, kld - error, kld + error, i == result.picked});
   }
+  // Of the front what is near the pick: from there the losses of the smallest files would be all there is to
+  // see.
+  constexpr double kSizes = 1.3, kLosses = 3;
+  const double size = double(picked.measured.file_bytes), loss = picked.measured.kld.kld.mean;
   for (const Plan& plan : result.front) {
-    plot.curve.emplace_back((double(plan.bytes) + rest) / kMega, scale * plan.loss);
+    const double bytes = double(plan.bytes) + rest, kld = scale * plan.loss;
+    const bool near = bytes * kSizes > size && bytes < size * kSizes && kld < loss * kLosses;
+    if (near) plot.curve.emplace_back(bytes / kMega, kld);
   }
   return html_figure(plot,
                      fmt::format("Points: measured, with their standard errors; ring: the pick. Line: what "
@@ -194,8 +200,9 @@ std::string sensitivity_table(const OptimizeResult& result, const Checkpoint& ch
 
 std::string optimize_html(const OptimizeResult& result, const OptimizeRequest& request,
                           const HeldOut& held_out, const Checkpoint& checkpoint) {
-  const std::string title =
-      fmt::format("{}: the quantization that nibble chose", request.model.stem().string());
+  const std::string title = fmt::format(
+      "{}: the quantization that nibble chose",
+      checkpoint.config().name.empty() ? request.model.stem().string() : checkpoint.config().name);
   std::string out = html_heading(
       title, fmt::format("Asked: {}. Measured on {}.", fmt::join(bounds_of(request), ", "), held_out.text));
   out += html_list(findings_of(result, checkpoint), "findings");
