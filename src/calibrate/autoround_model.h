@@ -26,7 +26,7 @@ struct AutoroundOptions {
 /// with its rounding parameters.
 class AutoroundModel {
  public:
-  AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+  AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
                  const AutoroundOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
@@ -46,14 +46,14 @@ class AutoroundModel {
   using LayerBytes = std::array<TensorBytes, kLayerMatrices>;
 
   const TensorView& tensor_of(size_t matrix) const;
-  bool takes_codes(const TensorView& tensor) const { return nibble::takes_codes(tensor, type_of_(tensor)); }
+  bool takes_codes(const TensorView& tensor) const { return nibble::takes_codes(tensor, types_(tensor)); }
   Matrices begin_rounding(const LayerStatistics& statistics) const;
   LayerBytes learn(Matrices& matrices, LayerGradient& layer);
   std::vector<double> sequence_errors(LayerGradient& layer);
   std::vector<double> forward(LayerGradient& layer, uint64_t first_sequence);
 
   const Checkpoint& checkpoint_;
-  TypeOf type_of_;
+  TensorTypes& types_;
   AutoroundOptions options_;
   ThreadPool& pool_;
   CalibrationRun original_, quantized_;

@@ -18,7 +18,7 @@ namespace nibble {
 /// one layer with its Hessians.
 class AwqModel {
  public:
-  AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+  AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
            const AwqOptions& options, ThreadPool& pool);
 
   /// The tensors of the next layer that change, by name: all matrices, the norms, and the bias of attn_v;
@@ -47,7 +47,7 @@ class AwqModel {
                           const std::vector<float>& row_scales) const;
 
   const Checkpoint& checkpoint_;
-  TypeOf type_of_;
+  TensorTypes& types_;
   AwqOptions options_;
   ThreadPool& pool_;
   CalibrationRun run_;

@@ -17,7 +17,7 @@ namespace nibble {
 /// al. 2022, section 4). Holds the calibration's hidden states and one layer.
 class GptqModel {
  public:
-  GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+  GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
             const GptqOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
@@ -36,7 +36,7 @@ class GptqModel {
   TensorBytes quantize(const TensorView& tensor, const GptqFactor& factor);
 
   const Checkpoint& checkpoint_;
-  TypeOf type_of_;
+  TensorTypes& types_;
   GptqOptions options_;
   ThreadPool& pool_;
   CalibrationRun run_;

@@ -2,12 +2,13 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
+#include "calibrate/tensor_types.h"
 #include "model/checkpoint.h"
 #include "runtime/layer_weights.h"
 
@@ -18,9 +19,6 @@ namespace nibble {
 using TensorBytes = std::vector<std::byte>;
 /// Tensors by name.
 using LayerTensors = std::map<std::string, TensorBytes>;
-/// The type that a tensor becomes.
-using TypeOf = std::function<DType(const TensorView&)>;
-
 /// Whether a method chooses the codes of a tensor: not of one that has its type already, or whose type takes
 /// none (has_grid).
 bool takes_codes(const TensorView& tensor, DType to);
@@ -29,12 +27,26 @@ bool takes_codes(const TensorView& tensor, DType to);
 void read_rows(const Checkpoint& checkpoint, const TensorView& matrix, uint64_t first, uint64_t count,
                float* out, ThreadPool& pool);
 
-/// A matrix rounded to nearest; `importance` [cols] as in quantize_row, or null.
+/// Reads a row, in the source's order.
+using RowReader = FunctionRef<void(uint64_t row, float* values)>;
+
+/// Rows of a matrix' shape rounded to nearest; `importance` [cols] as in quantize_row, or null.
+TensorBytes round_rows(const TensorView& matrix, DType to, RowReader rows, const float* importance,
+                       ThreadPool& pool);
+/// A matrix rounded to nearest.
 TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& matrix, DType to,
                              const float* importance, ThreadPool& pool);
 
+/// A matrix that a method made in its type, or, where the check fails (TensorTypes::accept), what `rows` are
+/// in wider ones, rounded to nearest. `rows` is what the matrix stands for: with AWQ, scaled ones.
+TensorBytes settle(const TensorView& matrix, TensorBytes bytes, TensorTypes& types, RowReader rows,
+                   ThreadPool& pool);
+/// The same for rows that stay those of the source.
+TensorBytes settle(const Checkpoint& checkpoint, const TensorView& matrix, TensorBytes bytes,
+                   TensorTypes& types, ThreadPool& pool);
+
 /// A layer with its matrices in `quantized` in place of the source's.
 LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, const LayerTensors& quantized,
-                                  const TypeOf& type_of, ThreadPool& pool);
+                                  const TensorTypes& types, ThreadPool& pool);
 
 }  // namespace nibble

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
+#include <span>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -63,29 +63,28 @@ struct Job {
   const Checkpoint& checkpoint;
   const QuantizeMethod& method;
   std::vector<const TensorView*> tensors;  ///< in the order of the file
-  std::map<std::string, DType> types;
+  TensorTypes types;
   ThreadPool& pool;
 
   void write_plain(const TensorView& tensor, TensorWriter& writer) const {
-    const DType to = types.at(tensor.name);
-    if (method.hqq && has_hqq(to)) return writer.write_hqq(tensor, to, *method.hqq);
+    if (method.hqq && has_hqq(types(tensor))) return writer.write_hqq(tensor, *method.hqq);
     const Importance* importance = method.importance;
     const auto weights = importance ? importance->find(tensor.name) : Importance::const_iterator();
     const bool weighted = importance && weights != importance->end();
-    writer.write(tensor, to, weighted ? weights->second.data() : nullptr);
+    writer.write(tensor, weighted ? weights->second.data() : nullptr);
   }
 };
 
 /// Writes what a Model makes of the layers, one by one, and of the output matrix; the other tensors plainly.
 template <typename Model, typename Options>
-void write_by_layer(const Job& job, const Options& options, TensorWriter& writer) {
-  const auto type_of = [&](const TensorView& tensor) { return job.types.at(tensor.name); };
-  Model model(job.checkpoint, *job.method.calibration, type_of, options, job.pool);
+void write_by_layer(Job& job, const Options& options, Progress& progress, TensorWriter& writer) {
+  Model model(job.checkpoint, *job.method.calibration, job.types, options, job.pool);
   const uint64_t last = uint64_t(job.checkpoint.config().n_layers) + 1;
   uint64_t turn = 0;
   LayerTensors quantized;
   for (const TensorView* tensor : job.tensors) {
     for (; turn < turn_of(job.checkpoint, *tensor); ++turn) {
+      if (turn > 0) progress.add(1);
       if (turn + 1 < last) quantized = model.next_layer();
       if (turn + 1 == last) quantized[tensor->name] = model.output();
     }
@@ -115,6 +114,19 @@ QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, cons
   return summary;
 }
 
+/// What became of the tensors that the check promoted, and how near all are to their sources.
+void add_results(const Job& job, QuantizeSummary& summary) {
+  for (size_t i = 0; i < summary.tensors.size(); ++i) {
+    QuantizeSummary::Tensor& tensor = summary.tensors[i];
+    const TensorTypes::Entry& entry = job.types.entry(tensor.name);
+    tensor.to = entry.type;
+    tensor.bytes = tensor_bytes(entry.type, job.tensors[i]->rows(), job.tensors[i]->cols()).value();
+    tensor.promoted_from = entry.promoted_from;
+    tensor.cosine = entry.fidelity.cosine();
+    tensor.relative_error = entry.fidelity.relative_error();
+  }
+}
+
 /// The order in which the tensors are written: the checkpoint's, or that in which methods that calibrate come
 /// to them.
 std::vector<const TensorView*> file_order(const Checkpoint& checkpoint, bool by_turn) {
@@ -141,6 +153,29 @@ void check_importance(const Checkpoint& checkpoint, const Importance& importance
   if (!known) fail("the importance matrix names no tensor of this model: it was made for another one");
 }
 
+/// All tensors, and the rope factors that the checkpoint has none of.
+void write_tensors(Job& job, const Recipe& recipe, const std::vector<float>& rope_factors, GgufWriter& file) {
+  const QuantizeMethod& method = job.method;
+  const bool by_layers = method.gptq || method.awq || method.autoround;
+  const std::string title = "quantize to " + recipe.name;
+  // The output matrix counts as a layer.
+  Progress progress = by_layers ? Progress(title, uint64_t(job.checkpoint.config().n_layers) + 1, "layers")
+                                : Progress(title, job.checkpoint.parameters(), "weights");
+  TensorWriter writer(job.checkpoint, job.types, file, by_layers ? nullptr : &progress, job.pool);
+  if (method.gptq) {
+    write_by_layer<GptqModel>(job, *method.gptq, progress, writer);
+  } else if (method.awq) {
+    write_by_layer<AwqModel>(job, *method.awq, progress, writer);
+  } else if (method.autoround) {
+    write_by_layer<AutoroundModel>(job, *method.autoround, progress, writer);
+  } else {
+    for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
+  }
+  if (!rope_factors.empty()) writer.write_values(rope_factors);
+  writer.file();  // waits for what is under way
+  if (by_layers) progress.add(1);
+}
+
 }  // namespace
 
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
@@ -153,28 +188,17 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
   QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
-    declared.push_back({summary.tensors[i].name, summary.tensors[i].to, job.tensors[i]->shape});
-    job.types[summary.tensors[i].name] = summary.tensors[i].to;
+    job.types.set(summary.tensors[i].name, {summary.tensors[i].to, std::nullopt, {}});
+  }
+  for (const TensorView* tensor : job.tensors) {
+    declared.push_back({tensor->name, job.types(*tensor), tensor->shape});
   }
   const std::vector<float> rope_factors = missing_rope_factors(checkpoint);
   if (!rope_factors.empty()) declared.push_back({kRopeFactors, DType::F32, {rope_factors.size()}});
   GgufWriter file(output, with_recipe(std::move(metadata), recipe, method), std::move(declared));
-  {
-    Progress progress("quantize to " + recipe.name, summary.parameters, "weights");
-    TensorWriter writer(checkpoint, file, progress, pool);
-    if (method.gptq) {
-      write_by_layer<GptqModel>(job, *method.gptq, writer);
-    } else if (method.awq) {
-      write_by_layer<AwqModel>(job, *method.awq, writer);
-    } else if (method.autoround) {
-      write_by_layer<AutoroundModel>(job, *method.autoround, writer);
-    } else {
-      for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
-    }
-    if (!rope_factors.empty()) writer.write_values(rope_factors);
-    writer.wait();
-  }
+  write_tensors(job, recipe, rope_factors, file);
   file.finish();
+  add_results(job, summary);
   summary.file_bytes = std::filesystem::file_size(output);
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;

@@ -24,6 +24,11 @@ struct QuantizeSummary {
     DType from, to;
     bool fallback;  ///< its rows do not divide by the block of the type that the recipe gave it
     uint64_t elements, bytes;
+    /// The recipe's type where it could not hold the tensor and `to` took its place.
+    std::optional<DType> promoted_from = std::nullopt;
+    /// Of what the file holds with the source, or with AWQ its scaled form: <W, Q> / (|W| |Q|) and
+    /// |W - Q|_F / |W|_F.
+    double cosine = 1, relative_error = 0;
   };
   std::vector<Tensor> tensors;
   uint64_t parameters = 0, file_bytes = 0;
@@ -50,9 +55,10 @@ struct QuantizeMethod {
 /// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds
 /// an eighth of its float32 size); GPTQ, AWQ and AutoRound hold one layer, what they know of it, and the
 /// calibration's hidden states, and take matrices whose type has no grid (quantize/block_grid.h) to nearest.
-/// `metadata` is what the file carries; the keys that describe the quantization are set here. Hugging Face
-/// checkpoints get GGUF's row order (model/). Throws Error naming the tensor and the row that holds a NaN or
-/// an infinity; the target appears only when complete.
+/// Every tensor is compared with its source as it is written; one that its type does not hold is promoted to
+/// a wider type (quantize/fidelity.h). `metadata` is what the file carries; the keys that describe the
+/// quantization are set here. Hugging Face checkpoints get GGUF's row order (model/). Throws Error naming the
+/// tensor and the row that holds a NaN or an infinity; the target appears only when complete.
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool);
