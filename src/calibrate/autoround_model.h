@@ -36,6 +36,10 @@ class AutoroundModel {
   /// layer's output depends on it. Empty where next_layer() would leave it out.
   TensorBytes output();
 
+  /// What is held between layers, for a run that goes on later, and where it goes on.
+  std::vector<CalibrationRun*> runs() { return {&original_, &quantized_}; }
+  void go_on_at(uint32_t layer) { layer_ = layer; }
+
  private:
   /// A layer's matrices: with rounding parameters, or as they are where they stay so.
   struct Matrix {

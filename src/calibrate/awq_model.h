@@ -28,6 +28,10 @@ class AwqModel {
   /// has its type already, or one that takes no codes.
   TensorBytes output();
 
+  /// What is held between layers, for a run that goes on later, and where it goes on.
+  std::vector<CalibrationRun*> runs() { return {&run_}; }
+  void go_on_at(uint32_t layer) { layer_ = layer; }
+
  private:
   /// What becomes of the matrices with one input: s by its channels, and the weights of the errors of the
   /// scaled columns.

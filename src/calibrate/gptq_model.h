@@ -26,6 +26,10 @@ class GptqModel {
   /// The output matrix, after all layers; empty where next_layer() would leave it out.
   TensorBytes output();
 
+  /// What is held between layers, for a run that goes on later, and where it goes on.
+  std::vector<CalibrationRun*> runs() { return {&run_}; }
+  void go_on_at(uint32_t layer) { layer_ = layer; }
+
  private:
   /// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
   /// take a third of the time and are near enough for second moments.

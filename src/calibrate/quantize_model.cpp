@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "calibrate/awq_model.h"
 #include "calibrate/gptq_model.h"
+#include "calibrate/model_state.h"
 #include "calibrate/tensor_writer.h"
 #include "model/rope_factors.h"
 #include "model/tensor_names.h"
@@ -64,6 +65,7 @@ struct Job {
   const QuantizeMethod& method;
   std::vector<const TensorView*> tensors;  ///< in the order of the file
   TensorTypes types;
+  ModelState state;
   ThreadPool& pool;
 
   void write_plain(const TensorView& tensor, TensorWriter& writer) const {
@@ -79,12 +81,20 @@ struct Job {
 template <typename Model, typename Options>
 void write_by_layer(Job& job, const Options& options, Progress& progress, TensorWriter& writer) {
   Model model(job.checkpoint, *job.method.calibration, job.types, options, job.pool);
+  const std::vector<CalibrationRun*> runs = model.runs();
   const uint64_t last = uint64_t(job.checkpoint.config().n_layers) + 1;
-  uint64_t turn = 0;
+  uint64_t turn = job.state.layers();
+  job.state.restore(runs, job.checkpoint.config().n_layers);
+  model.go_on_at(uint32_t(turn));
   LayerTensors quantized;
-  for (const TensorView* tensor : job.tensors) {
+  const std::span<const TensorView* const> tensors(job.tensors);
+  for (size_t i = job.state.tensors(); i < tensors.size(); ++i) {
+    const TensorView* tensor = tensors[i];
     for (; turn < turn_of(job.checkpoint, *tensor); ++turn) {
-      if (turn > 0) progress.add(1);
+      if (turn > job.state.layers()) {
+        job.state.save(uint32_t(turn), tensors.first(i), job.types, writer.file(), runs);
+        progress.add(1);
+      }
       if (turn + 1 < last) quantized = model.next_layer();
       if (turn + 1 == last) quantized[tensor->name] = model.output();
     }
@@ -159,7 +169,8 @@ void write_tensors(Job& job, const Recipe& recipe, const std::vector<float>& rop
   const bool by_layers = method.gptq || method.awq || method.autoround;
   const std::string title = "quantize to " + recipe.name;
   // The output matrix counts as a layer.
-  Progress progress = by_layers ? Progress(title, uint64_t(job.checkpoint.config().n_layers) + 1, "layers")
+  Progress progress = by_layers ? Progress(title, uint64_t(job.checkpoint.config().n_layers) + 1, "layers",
+                                           job.state.layers())
                                 : Progress(title, job.checkpoint.parameters(), "weights");
   TensorWriter writer(job.checkpoint, job.types, file, by_layers ? nullptr : &progress, job.pool);
   if (method.gptq) {
@@ -178,26 +189,44 @@ void write_tensors(Job& job, const Recipe& recipe, const std::vector<float>& rop
 
 }  // namespace
 
+RunState::Job quantize_job(const Checkpoint& checkpoint, const Recipe& recipe, const QuantizeMethod& method) {
+  std::string types, options;
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    types += fmt::format("{} {}\n", tensor.name,
+                         dtype_name(recipe_choice(recipe, checkpoint.config(), tensor).dtype));
+  }
+  if (method.autoround) {
+    options = fmt::format(", {} steps, {} sequences each", method.autoround->steps, method.autoround->batch);
+  }
+  return {fmt::format("type: {}", recipe.name),
+          fmt::format("tensors: {:016x}", fnv1a(std::as_bytes(std::span(types)))),
+          fmt::format("method: {}{}", method_name(method), options)};
+}
+
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
   const bool by_layers = method.gptq || method.awq || method.autoround;
-  Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, pool};
+  ModelState state(by_layers ? method.state : nullptr, output);
+  Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, std::move(state), pool};
   QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
     job.types.set(summary.tensors[i].name, {summary.tensors[i].to, std::nullopt, {}});
   }
+  job.state.restore(job.types);
   for (const TensorView* tensor : job.tensors) {
     declared.push_back({tensor->name, job.types(*tensor), tensor->shape});
   }
   const std::vector<float> rope_factors = missing_rope_factors(checkpoint);
   if (!rope_factors.empty()) declared.push_back({kRopeFactors, DType::F32, {rope_factors.size()}});
-  GgufWriter file(output, with_recipe(std::move(metadata), recipe, method), std::move(declared));
+  GgufWriter file(output, with_recipe(std::move(metadata), recipe, method), std::move(declared),
+                  job.state.incomplete(), job.state.tensors());
   write_tensors(job, recipe, rope_factors, file);
   file.finish();
+  job.state.remove();
   add_results(job, summary);
   summary.file_bytes = std::filesystem::file_size(output);
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -10,6 +10,7 @@
 #include "calibrate/calibration_data.h"
 #include "calibrate/imatrix.h"
 #include "calibrate/recipe.h"
+#include "calibrate/run_state.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
 #include "quantize/awq.h"
@@ -49,7 +50,13 @@ struct QuantizeMethod {
   std::optional<AwqOptions> awq;           ///< needs calibration
   std::optional<AutoroundOptions> autoround;     ///< needs calibration
   const CalibrationData* calibration = nullptr;  ///< also goes into the file's metadata
+  /// With calibration: where a run that is interrupted leaves what the next one goes on with. Of the same job
+  /// (quantize_job), and of `output`.
+  RunState* state = nullptr;
 };
+
+/// What the result depends on beside the checkpoint and the calibration, for RunState.
+RunState::Job quantize_job(const Checkpoint& checkpoint, const Recipe& recipe, const QuantizeMethod& method);
 
 /// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest and HQQ stream
 /// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds

@@ -1,5 +1,7 @@
 #include "calibrate/tensor_types.h"
 
+#include <array>
+
 #include "base/error.h"
 
 namespace nibble {
@@ -27,6 +29,28 @@ bool TensorTypes::accept(const TensorView& tensor, const Fidelity& fidelity, Nea
   if (!entry.promoted_from) entry.promoted_from = entry.type;
   entry.type = promoted_dtype(entry.type, tensor.cols());
   return false;
+}
+
+nlohmann::json TensorTypes::save(std::span<const TensorView* const> tensors) const {
+  nlohmann::json saved = nlohmann::json::array();
+  for (const TensorView* tensor : tensors) {
+    const auto& [type, from, f] = entry(tensor->name);
+    saved.push_back({{"name", tensor->name},
+                     {"type", dtype_name(type)},
+                     {"promoted_from", from ? dtype_name(*from) : ""},
+                     {"fidelity", {f.source, f.written, f.product, f.error}}});
+  }
+  return saved;
+}
+
+void TensorTypes::restore(const nlohmann::json& saved) {
+  for (const nlohmann::json& tensor : saved) {
+    Entry& entry = entries_.at(tensor.at("name").get<std::string>());
+    entry.type = dtype_from_name(tensor.at("type").get<std::string>()).value();
+    entry.promoted_from = dtype_from_name(tensor.at("promoted_from").get<std::string>());
+    const auto sums = tensor.at("fidelity").get<std::array<double, 4>>();
+    entry.fidelity = {sums[0], sums[1], sums[2], sums[3]};
+  }
 }
 
 }  // namespace nibble

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <map>
+#include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "quantize/fidelity.h"
@@ -31,6 +33,11 @@ class TensorTypes {
   /// next wider type (promoted_dtype) and is to be made anew. Throws Error naming the tensor when there is
   /// none.
   bool accept(const TensorView& tensor, const Fidelity& fidelity, Nearest nearest);
+
+  /// The entries of these tensors as a saved run has them, and taken up again. Throws on what is no such
+  /// thing.
+  nlohmann::json save(std::span<const TensorView* const> tensors) const;
+  void restore(const nlohmann::json& saved);
 
  private:
   std::map<std::string, Entry> entries_;

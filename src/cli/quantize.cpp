@@ -172,16 +172,18 @@ void run_quantize(const QuantizeFlags& options) {
     method.importance = &importance;
   }
   if (options.method == "hqq") method.hqq.emplace();
-  CalibrationData calibration;
+  std::unique_ptr<RunState> state;
   if (options.calibrates()) {
-    calibration = options.calibration.load(checkpoint, pool);
-    method.calibration = &calibration;
     if (options.method == "gptq") method.gptq.emplace();
     if (options.method == "awq") method.awq.emplace();
     if (options.method == "autoround") {
       method.autoround.emplace();
       method.autoround->steps = options.steps.value_or(method.autoround->steps);
     }
+    state = options.calibration.begin(options.output, quantize_job(*checkpoint, recipe, method), checkpoint,
+                                      pool);
+    method.state = state.get();
+    method.calibration = &*state->calibration();
   }
   const QuantizeSummary summary =
       quantize_model(*checkpoint, recipe, method, metadata_of(*checkpoint), options.output, pool);
