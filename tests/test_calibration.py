@@ -71,6 +71,20 @@ def test_other_types(nibble, model, text, tmp_path, kind, method):
     assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_tensor_that_its_type_does_not_hold_is_promoted(nibble, model, text, tmp_path, method):
+    far, out = tmp_path / "far.gguf", tmp_path / "out.gguf"
+    data, name = bytearray(model.read_bytes()), "blk.1.ffn_up.weight"
+    tensor = next(t for t in gguf.GGUFReader(model).tensors if t.name == name)
+    data[tensor.data_offset:tensor.data_offset + tensor.n_bytes] = (tensor.data * np.float32(1e7)).tobytes()
+    far.write_bytes(data)
+    summary = json.loads(quantize(nibble, far, out, "--calibration", text, "--json", method=method).stdout)
+    promoted = {t["name"]: (t["promoted_from"], t["to"]) for t in summary["tensors"] if "promoted_from" in t}
+    assert promoted == {name: ("Q4_0", "Q8_0")}  # rows of 64: Q5_1's minimum does not reach as far either
+    nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
+    assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
+
+
 def test_a_file_of_json_lines_is_its_texts(nibble, model, tmp_path):
     lines, plain = tmp_path / "lines.jsonl", tmp_path / "plain.txt"
     parts = ["one two three " * 6, "vier fünf sechs " * 6]

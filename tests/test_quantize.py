@@ -126,6 +126,62 @@ def test_types_of_our_own_have_their_width_their_error_and_run(nibble, small_mod
     assert np.corrcoef(logits[0], logits[1])[0, 1] > 0.9995
 
 
+def fidelity(x, y):
+    """The cosine and |x - y| / |x|."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    return x @ y / np.sqrt((x @ x) * (y @ y)), np.sqrt(((x - y) ** 2).sum() / (x @ x))
+
+
+@pytest.mark.parametrize("kind", STANDARD)
+def test_what_the_summary_says_of_each_tensor_is_what_the_file_holds(nibble, small_model, tmp_path, kind):
+    out = tmp_path / "out.gguf"
+    result = json.loads(nibble("quantize", small_model, "-o", out, "--type", kind, "--json", "--quiet").stdout)
+    original, written = tensors_of(small_model), tensors_of(out)
+    for tensor in result["tensors"]:
+        cosine, error = fidelity(values_of(original[tensor["name"]]), values_of(written[tensor["name"]]))
+        assert tensor["cosine"] == pytest.approx(cosine, rel=1e-6)
+        assert tensor["relative_error"] == pytest.approx(error, rel=1e-4, abs=1e-6)
+        assert "promoted_from" not in tensor
+
+
+@pytest.fixture(scope="module")
+def far_model(small_model, tmp_path_factory):
+    """small_model with one matrix beyond what scales in half precision reach, and one below."""
+    path = tmp_path_factory.mktemp("far") / "far.gguf"
+    data = bytearray(small_model.read_bytes())
+    for name, factor in (("blk.0.ffn_up.weight", 2e7), ("blk.0.attn_k.weight", 1e-6)):
+        tensor = tensors_of(small_model)[name]
+        values = (values_of(tensor) * np.float32(factor)).astype(np.float32)
+        data[tensor.data_offset:tensor.data_offset + values.nbytes] = values.tobytes()
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("flags, wide", [
+    (["q4_0"], "Q5_K"), (["q4_1"], "Q5_K"), (["q5_1"], "Q8_0"), (["f16"], "F32"), (["int4", "--group", "64"], "Q5_K"),
+    (["nf4", "--double-quant"], None), (["int8"], None), (["q4_1", "--method", "hqq"], "Q5_K"),
+    (["q4_0", "--output-tensor-type", "q2_k"], "Q5_K")])
+def test_a_tensor_that_its_type_does_not_hold_is_promoted(nibble, far_model, tmp_path, flags, wide):
+    out, back = tmp_path / "out.gguf", tmp_path / "back.gguf"
+    result = nibble("quantize", far_model, "-o", out, "--type", *flags, "--json", "--quiet")
+    tensors = {t["name"]: t for t in json.loads(result.stdout)["tensors"]}
+    promoted = {name: t["to"] for name, t in tensors.items() if "promoted_from" in t}
+    assert promoted == ({"blk.0.ffn_up.weight": wide, "blk.0.attn_k.weight": "F32"} if wide else {})
+    nibble("quantize", out, "-o", back, "--type", "f32", "--quiet")
+    original, written = tensors_of(far_model), tensors_of(back)
+    for name, tensor in tensors.items():
+        cosine, error = fidelity(values_of(original[name]), values_of(written[name]))
+        assert cosine > 0.94 and tensor["relative_error"] == pytest.approx(error, rel=1e-3, abs=1e-6)
+    nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
+    assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
+
+
+def test_the_summary_names_what_was_promoted(nibble, far_model, tmp_path):
+    said = nibble("quantize", far_model, "-o", tmp_path / "o.gguf", "--type", "q4_0", "--quiet").stdout
+    assert "(and 1 more) became F32: its values are beyond what the recipe's type holds" in said
+    assert "12 tensors checked against their source: cosine 0.99" in said
+
+
 def test_threads_do_not_change_the_file(nibble, small_model, tmp_path):
     files = []
     for threads in (1, 3):

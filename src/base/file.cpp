@@ -1,10 +1,12 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -22,16 +24,20 @@ std::string last_error() {
   return std::strerror(errno);
 }
 
-void write_all(int fd, const std::byte* data, size_t size, const std::filesystem::path& path) {
-  while (size > 0) {
-    const ssize_t written = ::write(fd, data, size);
-    if (written < 0) {
-      if (errno == EINTR) continue;
-      fail("cannot write {}: {}", path.string(), last_error());
-    }
-    data += written;
-    size -= size_t(written);
-  }
+std::filesystem::path directory_of(const std::filesystem::path& path) {
+  return path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+}
+
+/// A new name outlives a power cut only when its directory is on the disk too. Not every file system can.
+void sync_directory(const std::filesystem::path& directory) {
+  const int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;
+  ::fsync(fd);
+  ::close(fd);
+}
+
+std::string megabytes(uint64_t bytes) {
+  return fmt::format("{:.1f} MB", double(bytes) / 1e6);
 }
 
 /// A part of a mapping widened or narrowed to whole pages.
@@ -90,37 +96,80 @@ void MappedFile::release(std::span<const std::byte> part) const {
   if (!pages.empty()) ::madvise(pages.data(), pages.size(), MADV_DONTNEED);
 }
 
-OutputFile::OutputFile(const std::filesystem::path& path) : path_(path) {
+std::filesystem::path OutputFile::target(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return std::filesystem::is_symlink(path, ignored) ? std::filesystem::weakly_canonical(path) : path;
+}
+
+std::filesystem::path OutputFile::partial(const std::filesystem::path& path) {
+  std::filesystem::path name = target(path);
+  return name += ".partial";
+}
+
+OutputFile::OutputFile(const std::filesystem::path& path, Incomplete incomplete)
+    : path_(target(path)), incomplete_(incomplete) {
   namespace fs = std::filesystem;
   if (path_.filename().empty()) fail("cannot write '{}': name a file", path_.string());
   std::error_code ignored;
-  if (fs::is_symlink(path_, ignored)) path_ = fs::weakly_canonical(path_);
   const fs::file_status there = fs::status(path_, ignored);
   if (fs::is_directory(there)) fail("cannot write {}: it is a directory; name a file", path_.string());
   if (fs::exists(there) && !fs::is_regular_file(there)) {
     fail("cannot write {}: it is not a regular file; name another", path_.string());
   }
+  open_temporary();
+  if (fd_ < 0) fail("cannot write {}: {}", path_.string(), last_error());
+}
+
+void OutputFile::open_temporary() {
+  constexpr mode_t kMode = 0644;
+  if (incomplete_ == Incomplete::kept) {
+    named_ = true;
+    temporary_ = partial(path_);
+    fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, kMode);
+    return;
+  }
   temporary_ = path_;
   static std::atomic<unsigned> count{0};  // threads may write to the same target
   temporary_ += fmt::format(".{}-{}.partial", ::getpid(), count++);
-  const fs::path directory = path_.has_parent_path() ? path_.parent_path() : fs::path(".");
-  fd_ = ::open(directory.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0644);
+  fd_ = ::open(directory_of(path_).c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, kMode);
   if (fd_ < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
     named_ = true;
-    fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, kMode);
   }
-  if (fd_ < 0) fail("cannot write {}: {}", path_.string(), last_error());
 }
 
 OutputFile::~OutputFile() {
   if (fd_ >= 0) {
     ::close(fd_);
-    if (named_) ::unlink(temporary_.c_str());
+    if (named_ && incomplete_ == Incomplete::removed) ::unlink(temporary_.c_str());
   }
 }
 
+void OutputFile::plan(uint64_t bytes) {
+  planned_ = bytes;
+  std::error_code error;
+  const std::filesystem::space_info space = std::filesystem::space(directory_of(path_), error);
+  const uint64_t needed = bytes - std::min(bytes, position_);
+  if (error || space.available >= needed) return;
+  fail("cannot write {}: it needs {} and the disk has {} left; make room, or name a file on another disk",
+       path_.string(), megabytes(needed), megabytes(space.available));
+}
+
+/// A file-size limit (ulimit -f) is met as a full disk is.
+void OutputFile::fail_write(int error) const {
+  if (error != ENOSPC && error != EDQUOT && error != EFBIG) {
+    fail("cannot write {}: {}", path_.string(), std::strerror(error));
+  }
+  const std::string needed =
+      planned_ > position_ ? fmt::format(" with {} still to be written", megabytes(planned_ - position_))
+                           : "";
+  fail("cannot write {}: {}{}; make room, or name a file on another disk{}", path_.string(),
+       std::strerror(error), needed,
+       incomplete_ == Incomplete::kept ? "; what is written is kept for the next run" : "");
+}
+
 void OutputFile::write(std::span<const std::byte> bytes) {
-  write_all(fd_, bytes.data(), bytes.size(), path_);
+  write_at(position_, bytes);
   position_ += bytes.size();
 }
 
@@ -133,15 +182,24 @@ void OutputFile::write_at(uint64_t offset, std::span<const std::byte> bytes) {
     const ssize_t written = ::pwrite(fd_, bytes.data(), bytes.size(), off_t(offset));
     if (written < 0) {
       if (errno == EINTR) continue;
-      fail("cannot write {}: {}", path_.string(), last_error());
+      fail_write(errno);
     }
     bytes = bytes.subspan(size_t(written));
     offset += uint64_t(written);
   }
 }
 
+void OutputFile::truncate(uint64_t position) {
+  if (::ftruncate(fd_, off_t(position)) != 0) fail_write(errno);
+  position_ = position;
+}
+
+void OutputFile::sync() {
+  if (::fsync(fd_) != 0 && errno != EINVAL) fail_write(errno);
+}
+
 void OutputFile::commit() {
-  if (::fsync(fd_) != 0 && errno != EINVAL) fail("cannot write {}: {}", path_.string(), last_error());
+  sync();
   if (!named_) {
     // open(2): the way to name a file of O_TMPFILE without privileges. It can't replace, so rename(2) does.
     const std::string open_file = fmt::format("/proc/self/fd/{}", fd_);
@@ -153,9 +211,24 @@ void OutputFile::commit() {
   ::close(std::exchange(fd_, -1));
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const std::string why = last_error();
-    ::unlink(temporary_.c_str());
+    if (incomplete_ == Incomplete::removed) ::unlink(temporary_.c_str());
     fail("cannot rename {} to {}: {}", temporary_.string(), path_.string(), why);
   }
+  sync_directory(directory_of(path_));
+}
+
+FileLock::FileLock(const std::filesystem::path& path)
+    : fd_(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644)) {
+  if (fd_ < 0) fail("cannot write {}: {}", path.string(), last_error());
+  if (::flock(fd_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK)
+    return;  // some file systems have no locks
+  ::close(fd_);
+  fail("{} is in use: another run is writing the same file; wait for it, or name another file",
+       path.string());
+}
+
+FileLock::~FileLock() {
+  ::close(fd_);
 }
 
 std::string read_file(const std::filesystem::path& path) {

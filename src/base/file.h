@@ -37,32 +37,66 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-/// A file that appears under its name when commit() is called, complete, in place of the one there; without
-/// commit() nothing is left, even when the process is killed (where the file system has O_TMPFILE).
+/// What becomes of a file that is not complete.
+enum class Incomplete {
+  removed,  ///< nothing is left, even when the process is killed (where the file system has O_TMPFILE)
+  kept,     ///< stays as PATH.partial, and is what the next such file begins with
+};
+
+/// A file that appears under its name when commit() is called, complete, in place of the one there.
 class OutputFile {
  public:
   /// Throws Error naming the path when it can't be written or is there and not a regular file. A symbolic
   /// link stays: what it points to is replaced.
-  explicit OutputFile(const std::filesystem::path& path);
+  explicit OutputFile(const std::filesystem::path& path, Incomplete incomplete = Incomplete::removed);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;
 
-  /// Appends. Throws Error naming the path and the cause, such as a full disk.
+  /// What a path names: itself, or what the symbolic link there points to.
+  static std::filesystem::path target(const std::filesystem::path& path);
+  /// PATH.partial: the target of a path while it is not complete, and to be kept.
+  static std::filesystem::path partial(const std::filesystem::path& path);
+
+  /// Says how long the file will be, for the errors about a full disk. Throws Error when the disk has less
+  /// room than what is not written yet takes.
+  void plan(uint64_t bytes);
+  /// Appends. Throws Error naming the path and the cause, and for a full disk how much room is needed.
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
   /// Overwrites bytes that were already written, for tables whose content is known at the end.
   void write_at(uint64_t offset, std::span<const std::byte> bytes);
+  /// Takes back what was written from `position` on, or goes on behind what a kept file had there.
+  void truncate(uint64_t position);
+  /// Has what was written on the disk when it returns.
+  void sync();
   uint64_t position() const { return position_; }
   /// Flushes to disk and renames to the target.
   void commit();
 
  private:
+  void open_temporary();
+  [[noreturn]] void fail_write(int error) const;
+
   std::filesystem::path path_;
   std::filesystem::path temporary_;
+  Incomplete incomplete_;
   bool named_ = false;  ///< the temporary file has its name already
   int fd_ = -1;
-  uint64_t position_ = 0;
+  uint64_t position_ = 0, planned_ = 0;
+};
+
+/// Keeps others from what belongs to a path while it lives: a file that is there and locked.
+class FileLock {
+ public:
+  /// Makes the file where it is not there. Throws Error naming the path when another process holds it.
+  explicit FileLock(const std::filesystem::path& path);
+  ~FileLock();
+  FileLock(const FileLock&) = delete;
+  FileLock& operator=(const FileLock&) = delete;
+
+ private:
+  int fd_ = -1;
 };
 
 /// The whole content of a file. Throws Error naming the path.

@@ -10,6 +10,7 @@
 namespace nibble {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::filesystem::path temporary(const std::string& name) {
@@ -54,6 +55,56 @@ TEST(OutputFile, KeepsDevicesAndSymbolicLinks) {
   write_file(directory / "link", "new");
   EXPECT_TRUE(std::filesystem::is_symlink(directory / "link"));
   EXPECT_EQ(read_file(directory / "target"), "new");
+}
+
+TEST(OutputFile, StaysAsAPartWhenItIsToBeKept) {
+  const auto path = temporary("kept"), part = OutputFile::partial(path);
+  std::filesystem::remove(path);
+  std::filesystem::remove(part);
+  EXPECT_EQ(part.string(), path.string() + ".partial");
+  {
+    OutputFile file(path, Incomplete::kept);
+    file.write("0123456789");
+  }
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(read_file(part), "0123456789");
+  {
+    OutputFile file(path, Incomplete::kept);
+    file.truncate(4);
+    file.write("ab");
+    EXPECT_EQ(file.position(), 6u);
+    file.commit();
+  }
+  EXPECT_EQ(read_file(path), "0123ab");
+  EXPECT_FALSE(std::filesystem::exists(part));
+}
+
+TEST(OutputFile, TakesBackWhatWasWritten) {
+  const auto path = temporary("truncate");
+  OutputFile file(path);
+  file.write("0123456789");
+  file.truncate(3);
+  file.write("x");
+  file.commit();
+  EXPECT_EQ(read_file(path), "012x");
+}
+
+TEST(OutputFile, SaysHowMuchRoomIsMissing) {
+  const auto path = temporary("room");
+  OutputFile file(path);
+  EXPECT_EQ(error_of([&] { file.plan(1 << 10); }), "no error");
+  EXPECT_THAT(error_of([&] { file.plan(uint64_t(1) << 60); }),
+              AllOf(HasSubstr(path.string()), HasSubstr("needs 1152921504606.8 MB"), HasSubstr("make room")));
+}
+
+TEST(FileLock, KeepsOthersOut) {
+  const auto path = temporary("lock");
+  {
+    const FileLock lock(path);
+    EXPECT_THAT(error_of([&] { FileLock second(path); }),
+                AllOf(HasSubstr(path.string()), HasSubstr("another run is writing the same file")));
+  }
+  EXPECT_EQ(error_of([&] { FileLock again(path); }), "no error");
 }
 
 TEST(OutputFile, NamesTheTargetWhenTheFolderIsMissing) {

@@ -39,10 +39,12 @@ bool Progress::quiet() {
   return g_quiet;
 }
 
-Progress::Progress(std::string title, uint64_t total, std::string unit)
+Progress::Progress(std::string title, uint64_t total, std::string unit, uint64_t done)
     : title_(std::move(title)),
       unit_(std::move(unit)),
       total_(std::max<uint64_t>(total, 1)),
+      done_(done),
+      before_(done),
       start_(std::chrono::steady_clock::now()),
       printed_(start_),
       terminal_(::isatty(STDERR_FILENO) == 1) {}
@@ -59,6 +61,11 @@ void Progress::add(uint64_t amount, const std::string& note) {
   if (since >= (terminal_ ? 0.1 : 5.0)) print(false);
 }
 
+void Progress::take_back(uint64_t amount) {
+  const std::lock_guard lock(mutex_);
+  done_ -= std::min(done_, amount);
+}
+
 void Progress::finish() {
   const std::lock_guard lock(mutex_);
   if (finished_) return;
@@ -71,8 +78,9 @@ void Progress::print(bool last) {
   printed_ = std::chrono::steady_clock::now();
   const double elapsed = std::max(seconds(printed_ - start_), 1e-9);
   const double share = std::min(1.0, double(done_) / double(total_));
-  const double left = done_ == 0 ? 0 : elapsed * (1 - share) / share;
-  const std::string rate = rate_text(double(done_) / elapsed, unit_);
+  const double per_second = double(done_ - std::min(done_, before_)) / elapsed;
+  const double left = per_second > 0 ? double(total_) * (1 - share) / per_second : 0;
+  const std::string rate = rate_text(per_second, unit_);
   const std::string times =
       last ? fmt::format("in {}", time_text(elapsed)) : fmt::format("{} left", time_text(left));
   if (terminal_) {

@@ -11,13 +11,16 @@ namespace nibble {
 /// few seconds elsewhere, nothing when quiet. Safe to call from several threads.
 class Progress {
  public:
-  /// `unit` is what is counted, such as "tokens"; "bytes" prints MB.
-  Progress(std::string title, uint64_t total, std::string unit);
+  /// `unit` is what is counted, such as "tokens"; "bytes" prints MB. `done` of it is done already: it counts
+  /// in the share, but neither in the rate nor in the time left.
+  Progress(std::string title, uint64_t total, std::string unit, uint64_t done = 0);
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
 
   void add(uint64_t amount, const std::string& note = {});
+  /// What was done must be done again.
+  void take_back(uint64_t amount);
   /// Prints the last state and ends the line. The destructor calls it.
   void finish();
 
@@ -29,7 +32,7 @@ class Progress {
   void print(bool last);
 
   std::string title_, unit_, note_;
-  uint64_t total_, done_ = 0;
+  uint64_t total_, done_, before_;  ///< before_: of done_, when it began
   std::chrono::steady_clock::time_point start_, printed_;
   bool terminal_, finished_ = false;
   std::mutex mutex_;

@@ -55,10 +55,10 @@ double relative_error(const float* out, const float* target, size_t n, float* di
 
 }  // namespace
 
-AutoroundModel::AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+AutoroundModel::AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
                                const AutoroundOptions& options, ThreadPool& pool)
     : checkpoint_(checkpoint),
-      type_of_(std::move(type_of)),
+      types_(types),
       options_(options),
       pool_(pool),
       original_(checkpoint, data, pool),
@@ -99,9 +99,11 @@ LayerTensors AutoroundModel::next_layer() {
   }
   LayerTensors result;
   for (size_t m = 0; m < kLayerMatrices; ++m) {
-    if (!bytes[m].empty()) result[tensor_of(m).name] = std::move(bytes[m]);
+    const TensorView& tensor = tensor_of(m);
+    if (bytes[m].empty()) continue;
+    result[tensor.name] = settle(checkpoint_, tensor, std::move(bytes[m]), types_, pool_);
   }
-  quantized_.run_layer(load_quantized_layer(checkpoint_, layer_, result, type_of_, pool_), true, nullptr);
+  quantized_.run_layer(load_quantized_layer(checkpoint_, layer_, result, types_, pool_), true, nullptr);
   ++layer_;
   return result;
 }
@@ -111,6 +113,10 @@ AutoroundModel::Matrices AutoroundModel::begin_rounding(const LayerStatistics& s
   Matrices matrices;
   for (size_t m = 0; m < kLayerMatrices; ++m) {
     const TensorView& tensor = tensor_of(m);
+    if (takes_codes(tensor)) {  // learning begins at round to nearest, in a type that holds the matrix
+      settle(checkpoint_, tensor, round_to_nearest(checkpoint_, tensor, types_(tensor), nullptr, pool_),
+             types_, pool_);
+    }
     std::vector<float> w(tensor.elements());
     read_rows(checkpoint_, tensor, 0, tensor.rows(), w.data(), pool_);
     if (!takes_codes(tensor)) {
@@ -118,7 +124,7 @@ AutoroundModel::Matrices AutoroundModel::begin_rounding(const LayerStatistics& s
       continue;
     }
     const std::vector<float> importance = mean_squares(statistics[size_t(matrix_names()[m].input)]);
-    matrices[m].rounding.emplace(type_of_(tensor), std::move(w), tensor.rows(), tensor.cols(),
+    matrices[m].rounding.emplace(types_(tensor), std::move(w), tensor.rows(), tensor.cols(),
                                  importance.data(), pool_);
   }
   return matrices;
@@ -205,7 +211,8 @@ TensorBytes AutoroundModel::output() {
   if (!takes_codes(tensor)) return {};
   const std::vector<float> importance = mean_squares(
       gather_output_statistics(quantized_, checkpoint_.config(), InputStatistics::Kind::diagonal, pool_));
-  return round_to_nearest(checkpoint_, tensor, type_of_(tensor), importance.data(), pool_);
+  TensorBytes bytes = round_to_nearest(checkpoint_, tensor, types_(tensor), importance.data(), pool_);
+  return settle(checkpoint_, tensor, std::move(bytes), types_, pool_);
 }
 
 }  // namespace nibble

@@ -26,7 +26,7 @@ struct AutoroundOptions {
 /// with its rounding parameters.
 class AutoroundModel {
  public:
-  AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+  AutoroundModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
                  const AutoroundOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
@@ -35,6 +35,10 @@ class AutoroundModel {
   /// The output matrix, after all layers, rounded to nearest with its input's second moments as weights: no
   /// layer's output depends on it. Empty where next_layer() would leave it out.
   TensorBytes output();
+
+  /// What is held between layers, for a run that goes on later, and where it goes on.
+  std::vector<CalibrationRun*> runs() { return {&original_, &quantized_}; }
+  void go_on_at(uint32_t layer) { layer_ = layer; }
 
  private:
   /// A layer's matrices: with rounding parameters, or as they are where they stay so.
@@ -46,14 +50,14 @@ class AutoroundModel {
   using LayerBytes = std::array<TensorBytes, kLayerMatrices>;
 
   const TensorView& tensor_of(size_t matrix) const;
-  bool takes_codes(const TensorView& tensor) const { return nibble::takes_codes(tensor, type_of_(tensor)); }
+  bool takes_codes(const TensorView& tensor) const { return nibble::takes_codes(tensor, types_(tensor)); }
   Matrices begin_rounding(const LayerStatistics& statistics) const;
   LayerBytes learn(Matrices& matrices, LayerGradient& layer);
   std::vector<double> sequence_errors(LayerGradient& layer);
   std::vector<double> forward(LayerGradient& layer, uint64_t first_sequence);
 
   const Checkpoint& checkpoint_;
-  TypeOf type_of_;
+  TensorTypes& types_;
   AutoroundOptions options_;
   ThreadPool& pool_;
   CalibrationRun original_, quantized_;

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "calibrate/tensor_writer.h"
-#include "quantize/quantize_row.h"
 
 namespace nibble {
 
@@ -28,13 +27,9 @@ uint64_t value_channel(const ModelConfig& config, uint64_t channel) {
 
 }  // namespace
 
-AwqModel::AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+AwqModel::AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
                    const AwqOptions& options, ThreadPool& pool)
-    : checkpoint_(checkpoint),
-      type_of_(std::move(type_of)),
-      options_(options),
-      pool_(pool),
-      run_(checkpoint, data, pool) {}
+    : checkpoint_(checkpoint), types_(types), options_(options), pool_(pool), run_(checkpoint, data, pool) {}
 
 LayerTensors AwqModel::next_layer() {
   std::vector<Input> inputs;
@@ -62,11 +57,12 @@ LayerTensors AwqModel::next_layer() {
 
 TensorBytes AwqModel::output() {
   const TensorView& matrix = output_tensor(checkpoint_);
-  if (!takes_codes(matrix, type_of_(matrix))) return {};
+  if (!takes_codes(matrix, types_(matrix))) return {};
   const InputStatistics statistics =
       gather_output_statistics(run_, checkpoint_.config(), InputStatistics::Kind::diagonal, pool_);
   const std::vector<float> importance(statistics.squares().begin(), statistics.squares().end());
-  return round_to_nearest(checkpoint_, matrix, type_of_(matrix), importance.data(), pool_);
+  TensorBytes bytes = round_to_nearest(checkpoint_, matrix, types_(matrix), importance.data(), pool_);
+  return settle(checkpoint_, matrix, std::move(bytes), types_, pool_);
 }
 
 const TensorView& AwqModel::tensor(const std::string& part) const {
@@ -99,7 +95,7 @@ std::vector<float> AwqModel::magnitudes(size_t input, const InputStatistics& sta
 AwqMatrix AwqModel::sample(const TensorView& matrix) const {
   const SourceRows source(checkpoint_, matrix);
   const uint64_t rows = matrix.rows(), cols = matrix.cols(), count = std::min(rows, kSearchRows);
-  AwqMatrix result{type_of_(matrix), std::vector<float>(count * cols), double(rows) / double(count)};
+  AwqMatrix result{types_(matrix), std::vector<float>(count * cols), double(rows) / double(count)};
   pool_.parallel_for(count, 16, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) source.read_source(i * rows / count, &result.w[i * cols]);
   });
@@ -130,19 +126,13 @@ TensorBytes AwqModel::fold_vector(const TensorView& vector, const std::vector<fl
 TensorBytes AwqModel::fold_matrix(const TensorView& matrix, const Input& input,
                                   const std::vector<float>& row_scales) const {
   const SourceRows source(checkpoint_, matrix);
-  const DType to = type_of_(matrix);
-  const uint64_t cols = matrix.cols(), stride = row_bytes(to, cols);
-  TensorBytes bytes(matrix.rows() * stride);
-  pool_.parallel_for(matrix.rows(), 16, [&](size_t begin, size_t end) {
-    std::vector<float> values(cols);
-    for (size_t row = begin; row < end; ++row) {
-      source.read_source(row, values.data());
-      const float divisor = row_scales.empty() ? 1.0f : row_scales[row];
-      for (size_t j = 0; j < cols; ++j) values[j] = values[j] * input.scales[j] / divisor;
-      quantize_row(to, values.data(), &bytes[row * stride], cols, input.importance.data());
-    }
-  });
-  return bytes;
+  const auto scaled = [&](uint64_t row, float* values) {
+    source.read_source(row, values);
+    const float divisor = row_scales.empty() ? 1.0f : row_scales[row];
+    for (size_t j = 0; j < matrix.cols(); ++j) values[j] = values[j] * input.scales[j] / divisor;
+  };
+  TensorBytes bytes = round_rows(matrix, types_(matrix), scaled, input.importance.data(), pool_);
+  return settle(matrix, std::move(bytes), types_, scaled, pool_);
 }
 
 }  // namespace nibble

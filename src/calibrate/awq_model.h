@@ -18,7 +18,7 @@ namespace nibble {
 /// one layer with its Hessians.
 class AwqModel {
  public:
-  AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+  AwqModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
            const AwqOptions& options, ThreadPool& pool);
 
   /// The tensors of the next layer that change, by name: all matrices, the norms, and the bias of attn_v;
@@ -27,6 +27,10 @@ class AwqModel {
   /// The output matrix, after all layers: not scaled, rounded with its input's second moments. Empty when it
   /// has its type already, or one that takes no codes.
   TensorBytes output();
+
+  /// What is held between layers, for a run that goes on later, and where it goes on.
+  std::vector<CalibrationRun*> runs() { return {&run_}; }
+  void go_on_at(uint32_t layer) { layer_ = layer; }
 
  private:
   /// What becomes of the matrices with one input: s by its channels, and the weights of the errors of the
@@ -47,7 +51,7 @@ class AwqModel {
                           const std::vector<float>& row_scales) const;
 
   const Checkpoint& checkpoint_;
-  TypeOf type_of_;
+  TensorTypes& types_;
   AwqOptions options_;
   ThreadPool& pool_;
   CalibrationRun run_;

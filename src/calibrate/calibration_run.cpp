@@ -1,5 +1,7 @@
 #include "calibrate/calibration_run.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/error.h"
@@ -82,6 +84,16 @@ void CalibrationRun::observe_output(FunctionRef<void(const float*, size_t)> obse
     const size_t tokens = states.size() / config_.hidden;
     input.set_normalized(states.data(), norm.data(), config_.norm_eps, tokens, config_.hidden);
     observer(observed_values(input, pool_), tokens);
+  }
+}
+
+void CalibrationRun::save_to(RunState::Arrays& arrays, const std::string& name) const {
+  for (size_t i = 0; i < hidden_.size(); ++i) arrays.emplace_back(fmt::format("{}.{}", name, i), hidden_[i]);
+}
+
+void CalibrationRun::take_from(RunState& state, const std::string& name) {
+  for (size_t i = 0; i < hidden_.size(); ++i) {
+    hidden_[i] = state.take(fmt::format("{}.{}", name, i), hidden_[i].size());
   }
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "calibrate/calibration_data.h"
+#include "calibrate/run_state.h"
 #include "model/checkpoint.h"
 #include "runtime/layer.h"
 
@@ -27,6 +29,10 @@ class CalibrationRun {
 
   /// The hidden states [tokens, hidden] of each sequence, behind the layers that it ran through.
   const std::vector<std::vector<float>>& states() const { return hidden_; }
+
+  /// The states as they are saved, and taken up again, under a name.
+  void save_to(RunState::Arrays& arrays, const std::string& name) const;
+  void take_from(RunState& state, const std::string& name);
 
  private:
   const Checkpoint& checkpoint_;

@@ -23,7 +23,7 @@ struct GptqModelOptions {
 /// al. 2022, section 4). Holds the calibration's hidden states and one layer.
 class GptqModel {
  public:
-  GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
+  GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TensorTypes& types,
             const GptqModelOptions& options, ThreadPool& pool);
 
   /// The matrices of the next layer by name, rows in the source's order. One that has its type already, or
@@ -32,6 +32,10 @@ class GptqModel {
   /// The output matrix, after all layers; empty where next_layer() would leave it out.
   TensorBytes output();
 
+  /// What is held between layers, for a run that goes on later, and where it goes on.
+  std::vector<CalibrationRun*> runs() { return {&run_}; }
+  void go_on_at(uint32_t layer) { layer_ = layer; }
+
  private:
   /// Quantizes the matrices with one input.
   void quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
@@ -39,7 +43,7 @@ class GptqModel {
   TensorBytes quantize(const TensorView& tensor, const GptqFactor& factor);
 
   const Checkpoint& checkpoint_;
-  TypeOf type_of_;
+  TensorTypes& types_;
   GptqModelOptions options_;
   ThreadPool& pool_;
   CalibrationRun run_;

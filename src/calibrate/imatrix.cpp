@@ -14,6 +14,27 @@ Imatrix::Entry entry_of(const InputStatistics& statistics) {
   return {{squares.begin(), squares.end()}, float(statistics.tokens())};
 }
 
+/// The entries so far and the hidden states behind the layers that are done.
+void save(RunState& state, uint32_t layers, const Imatrix& imatrix, const CalibrationRun& run) {
+  nlohmann::json entries = nlohmann::json::array();
+  RunState::Arrays arrays;
+  for (const auto& [name, entry] : imatrix.entries) {
+    entries.push_back({{"name", name}, {"size", entry.sums.size()}, {"count", entry.count}});
+    arrays.emplace_back(name, entry.sums);
+  }
+  run.save_to(arrays, "hidden");
+  state.save(layers, std::move(entries), arrays);
+}
+
+void restore(RunState& state, Imatrix& imatrix, CalibrationRun& run) {
+  for (const nlohmann::json& entry : state.details()) {
+    const auto name = entry.at("name").get<std::string>();
+    imatrix.entries[name] = {state.take(name, entry.at("size").get<size_t>()),
+                             entry.at("count").get<float>()};
+  }
+  run.take_from(state, "hidden");
+}
+
 }  // namespace
 
 Importance Imatrix::importance() const {
@@ -26,7 +47,8 @@ Importance Imatrix::importance() const {
   return result;
 }
 
-Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& data, ThreadPool& pool) {
+Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& data, ThreadPool& pool,
+                        RunState* state) {
   constexpr auto kKind = InputStatistics::Kind::diagonal;
   const ModelConfig& config = checkpoint.config();
   Imatrix result;
@@ -34,8 +56,13 @@ Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& dat
   result.chunk_count = uint32_t(data.sequences.size());
   result.chunk_size = uint32_t(data.sequences[0].size());
   CalibrationRun run(checkpoint, data, pool);
-  Progress progress("Importance matrix", config.n_layers, "layers");
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+  const uint32_t done = state == nullptr ? 0 : state->layers();
+  if (done > 0) {
+    restore(*state, result, run);
+    state->announce(config.n_layers);
+  }
+  Progress progress("Importance matrix", config.n_layers, "layers", done);
+  for (uint32_t layer = done; layer < config.n_layers; ++layer) {
     const LayerWeights weights =
         load_layer(checkpoint, layer, [&](const TensorView& tensor) { return Linear::pack(tensor, pool); });
     const LayerStatistics statistics = gather_statistics(run, config, weights, true, kKind, pool);
@@ -45,6 +72,7 @@ Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& dat
       }
     }
     checkpoint.release_all();
+    if (state != nullptr) save(*state, layer + 1, result, run);
     progress.add(1);
   }
   result.entries[output_tensor(checkpoint).name] =

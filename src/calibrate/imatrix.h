@@ -9,6 +9,7 @@
 
 #include "base/thread_pool.h"
 #include "calibrate/calibration_data.h"
+#include "calibrate/run_state.h"
 #include "model/checkpoint.h"
 
 namespace nibble {
@@ -30,8 +31,10 @@ struct Imatrix {
 };
 
 /// Runs the text through the model, layer by layer, with its weights as they are. The output matrix has its
-/// entry under the name of its tensor: token_embd.weight when it is tied.
-Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& data, ThreadPool& pool);
+/// entry under the name of its tensor: token_embd.weight when it is tied. With a state, goes on where an
+/// interrupted run stopped; it is for the caller to remove once the result is written.
+Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& data, ThreadPool& pool,
+                        RunState* state = nullptr);
 
 /// Reads llama.cpp's GGUF form (general.type = imatrix, tensors NAME.in_sum2 and NAME.counts) or its older
 /// binary form (.dat). Throws Error naming the file and what is wrong in it: the entry, and the offset in the

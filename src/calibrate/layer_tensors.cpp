@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "calibrate/layer_statistics.h"
 #include "calibrate/tensor_writer.h"
 #include "quantize/block_grid.h"
@@ -32,27 +34,52 @@ void read_rows(const Checkpoint& checkpoint, const TensorView& matrix, uint64_t 
   });
 }
 
-TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& matrix, DType to,
-                             const float* importance, ThreadPool& pool) {
-  const SourceRows source(checkpoint, matrix);
+TensorBytes round_rows(const TensorView& matrix, DType to, RowReader rows, const float* importance,
+                       ThreadPool& pool) {
   const uint64_t cols = matrix.cols(), stride = row_bytes(to, cols);
   TensorBytes bytes(matrix.rows() * stride);
   pool.parallel_for(matrix.rows(), kRowsPerTask, [&](size_t begin, size_t end) {
     std::vector<float> values(cols);
     for (size_t row = begin; row < end; ++row) {
-      source.read_source(row, values.data());
+      rows(row, values.data());
       quantize_row(to, values.data(), &bytes[row * stride], cols, importance);
     }
   });
   return bytes;
 }
 
+TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& matrix, DType to,
+                             const float* importance, ThreadPool& pool) {
+  const SourceRows source(checkpoint, matrix);
+  const auto rows = [&](uint64_t row, float* values) { source.read_source(row, values); };
+  return round_rows(matrix, to, rows, importance, pool);
+}
+
+TensorBytes settle(const TensorView& matrix, TensorBytes bytes, TensorTypes& types, RowReader rows,
+                   ThreadPool& pool) {
+  const auto measure = [&](const TensorBytes& written) {
+    return measure_fidelity({matrix.name, types(matrix), matrix.shape, written}, rows, pool);
+  };
+  const auto nearest = [&] { return measure(round_rows(matrix, types(matrix), rows, nullptr, pool)); };
+  while (!types.accept(matrix, measure(bytes), nearest)) {
+    bytes = round_rows(matrix, types(matrix), rows, nullptr, pool);
+  }
+  return bytes;
+}
+
+TensorBytes settle(const Checkpoint& checkpoint, const TensorView& matrix, TensorBytes bytes,
+                   TensorTypes& types, ThreadPool& pool) {
+  const SourceRows source(checkpoint, matrix);
+  const auto rows = [&](uint64_t row, float* values) { source.read_source(row, values); };
+  return settle(matrix, std::move(bytes), types, rows, pool);
+}
+
 LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, const LayerTensors& quantized,
-                                  const TypeOf& type_of, ThreadPool& pool) {
+                                  const TensorTypes& types, ThreadPool& pool) {
   return load_layer(checkpoint, layer, [&](const TensorView& tensor) {
     const auto found = quantized.find(tensor.name);
     if (found == quantized.end()) return Linear::pack(tensor, pool);
-    return Linear::pack({tensor.name, type_of(tensor), tensor.shape, found->second}, pool);
+    return Linear::pack({tensor.name, types(tensor), tensor.shape, found->second}, pool);
   });
 }
 

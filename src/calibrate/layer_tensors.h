@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "calibrate/layer_gradient.h"
+#include "calibrate/tensor_types.h"
 #include "model/checkpoint.h"
 #include "runtime/layer_weights.h"
 
@@ -21,9 +22,6 @@ namespace nibble {
 using TensorBytes = std::vector<std::byte>;
 /// Tensors by name.
 using LayerTensors = std::map<std::string, TensorBytes>;
-/// The type that a tensor becomes.
-using TypeOf = std::function<DType(const TensorView&)>;
-
 /// Whether a method chooses the codes of a tensor: not of one that has its type already, or whose type takes
 /// none (has_grid).
 bool takes_codes(const TensorView& tensor, DType to);
@@ -32,13 +30,27 @@ bool takes_codes(const TensorView& tensor, DType to);
 void read_rows(const Checkpoint& checkpoint, const TensorView& matrix, uint64_t first, uint64_t count,
                float* out, ThreadPool& pool);
 
-/// A matrix rounded to nearest; `importance` [cols] as in quantize_row, or null.
+/// Reads a row, in the source's order.
+using RowReader = FunctionRef<void(uint64_t row, float* values)>;
+
+/// Rows of a matrix' shape rounded to nearest; `importance` [cols] as in quantize_row, or null.
+TensorBytes round_rows(const TensorView& matrix, DType to, RowReader rows, const float* importance,
+                       ThreadPool& pool);
+/// A matrix rounded to nearest.
 TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& matrix, DType to,
                              const float* importance, ThreadPool& pool);
 
+/// A matrix that a method made in its type, or, where the check fails (TensorTypes::accept), what `rows` are
+/// in wider ones, rounded to nearest. `rows` is what the matrix stands for: with AWQ, scaled ones.
+TensorBytes settle(const TensorView& matrix, TensorBytes bytes, TensorTypes& types, RowReader rows,
+                   ThreadPool& pool);
+/// The same for rows that stay those of the source.
+TensorBytes settle(const Checkpoint& checkpoint, const TensorView& matrix, TensorBytes bytes,
+                   TensorTypes& types, ThreadPool& pool);
+
 /// A layer with its matrices in `quantized` in place of the source's.
 LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, const LayerTensors& quantized,
-                                  const TypeOf& type_of, ThreadPool& pool);
+                                  const TensorTypes& types, ThreadPool& pool);
 
 /// A layer for passes that only gather statistics: float weights as Q8_0 in `memory`, whose integer products
 /// take a third of the time and are near enough for second moments.

@@ -2,12 +2,13 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
+#include <span>
 
 #include "base/error.h"
 #include "base/progress.h"
 #include "calibrate/awq_model.h"
 #include "calibrate/gptq_model.h"
+#include "calibrate/model_state.h"
 #include "calibrate/tensor_writer.h"
 #include "model/rope_factors.h"
 #include "model/tensor_names.h"
@@ -63,29 +64,37 @@ struct Job {
   const Checkpoint& checkpoint;
   const QuantizeMethod& method;
   std::vector<const TensorView*> tensors;  ///< in the order of the file
-  std::map<std::string, DType> types;
+  TensorTypes types;
+  ModelState state;
   ThreadPool& pool;
 
   void write_plain(const TensorView& tensor, TensorWriter& writer) const {
-    const DType to = types.at(tensor.name);
-    if (method.hqq && has_hqq(to)) return writer.write_hqq(tensor, to, *method.hqq);
+    if (method.hqq && has_hqq(types(tensor))) return writer.write_hqq(tensor, *method.hqq);
     const Importance* importance = method.importance;
     const auto weights = importance ? importance->find(tensor.name) : Importance::const_iterator();
     const bool weighted = importance && weights != importance->end();
-    writer.write(tensor, to, weighted ? weights->second.data() : nullptr);
+    writer.write(tensor, weighted ? weights->second.data() : nullptr);
   }
 };
 
 /// Writes what a Model makes of the layers, one by one, and of the output matrix; the other tensors plainly.
 template <typename Model, typename Options>
-void write_by_layer(const Job& job, const Options& options, TensorWriter& writer) {
-  const auto type_of = [&](const TensorView& tensor) { return job.types.at(tensor.name); };
-  Model model(job.checkpoint, *job.method.calibration, type_of, options, job.pool);
+void write_by_layer(Job& job, const Options& options, Progress& progress, TensorWriter& writer) {
+  Model model(job.checkpoint, *job.method.calibration, job.types, options, job.pool);
+  const std::vector<CalibrationRun*> runs = model.runs();
   const uint64_t last = uint64_t(job.checkpoint.config().n_layers) + 1;
-  uint64_t turn = 0;
+  uint64_t turn = job.state.layers();
+  job.state.restore(runs, job.checkpoint.config().n_layers);
+  model.go_on_at(uint32_t(turn));
   LayerTensors quantized;
-  for (const TensorView* tensor : job.tensors) {
+  const std::span<const TensorView* const> tensors(job.tensors);
+  for (size_t i = job.state.tensors(); i < tensors.size(); ++i) {
+    const TensorView* tensor = tensors[i];
     for (; turn < turn_of(job.checkpoint, *tensor); ++turn) {
+      if (turn > job.state.layers()) {
+        job.state.save(uint32_t(turn), tensors.first(i), job.types, writer.file(), runs);
+        progress.add(1);
+      }
       if (turn + 1 < last) quantized = model.next_layer();
       if (turn + 1 == last) quantized[tensor->name] = model.output();
     }
@@ -123,6 +132,19 @@ QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, cons
   return summary;
 }
 
+/// What became of the tensors that the check promoted, and how near all are to their sources.
+void add_results(const Job& job, QuantizeSummary& summary) {
+  for (size_t i = 0; i < summary.tensors.size(); ++i) {
+    QuantizeSummary::Tensor& tensor = summary.tensors[i];
+    const TensorTypes::Entry& entry = job.types.entry(tensor.name);
+    tensor.to = entry.type;
+    tensor.bytes = tensor_bytes(entry.type, job.tensors[i]->rows(), job.tensors[i]->cols()).value();
+    tensor.promoted_from = entry.promoted_from;
+    tensor.cosine = entry.fidelity.cosine();
+    tensor.relative_error = entry.fidelity.relative_error();
+  }
+}
+
 /// The order in which the tensors are written: the checkpoint's, or that in which methods that calibrate come
 /// to them.
 std::vector<const TensorView*> file_order(const Checkpoint& checkpoint, bool by_turn) {
@@ -157,7 +179,48 @@ void check_recipe(const Checkpoint& checkpoint, const Recipe& recipe) {
   }
 }
 
+/// All tensors, and the rope factors that the checkpoint has none of.
+void write_tensors(Job& job, const Recipe& recipe, const std::vector<float>& rope_factors, GgufWriter& file) {
+  const QuantizeMethod& method = job.method;
+  const bool by_layers = method.gptq || method.awq || method.autoround;
+  const std::string title = "quantize to " + recipe.name;
+  // The output matrix counts as a layer.
+  Progress progress = by_layers ? Progress(title, uint64_t(job.checkpoint.config().n_layers) + 1, "layers",
+                                           job.state.layers())
+                                : Progress(title, job.checkpoint.parameters(), "weights");
+  TensorWriter writer(job.checkpoint, job.types, file, by_layers ? nullptr : &progress, job.pool);
+  if (method.gptq) {
+    write_by_layer<GptqModel>(job, GptqModelOptions{*method.gptq, matrices_to_nearest(recipe)}, progress,
+                              writer);
+  } else if (method.awq) {
+    write_by_layer<AwqModel>(job, *method.awq, progress, writer);
+  } else if (method.autoround) {
+    write_by_layer<AutoroundModel>(job, *method.autoround, progress, writer);
+  } else {
+    for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
+  }
+  if (!rope_factors.empty()) writer.write_values(rope_factors);
+  writer.file();  // waits for what is under way
+  if (by_layers) progress.add(1);
+}
+
 }  // namespace
+
+RunState::Job quantize_job(const Checkpoint& checkpoint, const Recipe& recipe, const QuantizeMethod& method) {
+  std::string types, options;
+  const std::set<std::string> nearest = matrices_to_nearest(recipe);
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    types += fmt::format("{} {}{}\n", tensor.name,
+                         dtype_name(recipe_choice(recipe, checkpoint.config(), tensor).dtype),
+                         nearest.count(tensor.name) > 0 ? " rtn" : "");
+  }
+  if (method.autoround) {
+    options = fmt::format(", {} steps, {} sequences each", method.autoround->steps, method.autoround->batch);
+  }
+  return {fmt::format("type: {}", recipe.name),
+          fmt::format("tensors: {:016x}", fnv1a(std::as_bytes(std::span(types)))),
+          fmt::format("method: {}{}", method_name(method), options)};
+}
 
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
@@ -166,32 +229,25 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
   check_recipe(checkpoint, recipe);
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
   const bool by_layers = method.gptq || method.awq || method.autoround;
-  Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, pool};
+  ModelState state(by_layers ? method.state : nullptr, output);
+  Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, std::move(state), pool};
   QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
-    declared.push_back({summary.tensors[i].name, summary.tensors[i].to, job.tensors[i]->shape});
-    job.types[summary.tensors[i].name] = summary.tensors[i].to;
+    job.types.set(summary.tensors[i].name, {summary.tensors[i].to, std::nullopt, {}});
+  }
+  job.state.restore(job.types);
+  for (const TensorView* tensor : job.tensors) {
+    declared.push_back({tensor->name, job.types(*tensor), tensor->shape});
   }
   const std::vector<float> rope_factors = missing_rope_factors(checkpoint);
   if (!rope_factors.empty()) declared.push_back({kRopeFactors, DType::F32, {rope_factors.size()}});
-  GgufWriter file(output, with_recipe(std::move(metadata), recipe, method), std::move(declared));
-  {
-    Progress progress("quantize to " + recipe.name, summary.parameters, "weights");
-    TensorWriter writer(checkpoint, file, progress, pool);
-    if (method.gptq) {
-      write_by_layer<GptqModel>(job, GptqModelOptions{*method.gptq, matrices_to_nearest(recipe)}, writer);
-    } else if (method.awq) {
-      write_by_layer<AwqModel>(job, *method.awq, writer);
-    } else if (method.autoround) {
-      write_by_layer<AutoroundModel>(job, *method.autoround, writer);
-    } else {
-      for (const TensorView* tensor : job.tensors) job.write_plain(*tensor, writer);
-    }
-    if (!rope_factors.empty()) writer.write_values(rope_factors);
-    writer.wait();
-  }
+  GgufWriter file(output, with_recipe(std::move(metadata), recipe, method), std::move(declared),
+                  job.state.incomplete(), job.state.tensors());
+  write_tensors(job, recipe, rope_factors, file);
   file.finish();
+  job.state.remove();
+  add_results(job, summary);
   summary.file_bytes = std::filesystem::file_size(output);
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;

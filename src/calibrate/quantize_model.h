@@ -10,6 +10,7 @@
 #include "calibrate/calibration_data.h"
 #include "calibrate/imatrix.h"
 #include "calibrate/recipe.h"
+#include "calibrate/run_state.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
 #include "quantize/awq.h"
@@ -24,6 +25,11 @@ struct QuantizeSummary {
     DType from, to;
     bool fallback;  ///< its rows do not divide by the block of the type that the recipe gave it
     uint64_t elements, bytes;
+    /// The recipe's type where it could not hold the tensor and `to` took its place.
+    std::optional<DType> promoted_from = std::nullopt;
+    /// Of what the file holds with the source, or with AWQ its scaled form: <W, Q> / (|W| |Q|) and
+    /// |W - Q|_F / |W|_F.
+    double cosine = 1, relative_error = 0;
   };
   std::vector<Tensor> tensors;
   uint64_t parameters = 0, file_bytes = 0;
@@ -44,15 +50,22 @@ struct QuantizeMethod {
   std::optional<AwqOptions> awq;           ///< needs calibration
   std::optional<AutoroundOptions> autoround;     ///< needs calibration
   const CalibrationData* calibration = nullptr;  ///< also goes into the file's metadata
+  /// With calibration: where a run that is interrupted leaves what the next one goes on with. Of the same job
+  /// (quantize_job), and of `output`.
+  RunState* state = nullptr;
 };
+
+/// What the result depends on beside the checkpoint and the calibration, for RunState.
+RunState::Job quantize_job(const Checkpoint& checkpoint, const Recipe& recipe, const QuantizeMethod& method);
 
 /// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest and HQQ stream
 /// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds
 /// an eighth of its float32 size); GPTQ, AWQ and AutoRound hold one layer, what they know of it, and the
 /// calibration's hidden states, and take matrices whose type has no grid (quantize/block_grid.h) to nearest.
-/// `metadata` is what the file carries; the keys that describe the quantization are set here. Hugging Face
-/// checkpoints get GGUF's row order (model/). Throws Error naming the tensor and the row that holds a NaN or
-/// an infinity; the target appears only when complete.
+/// Every tensor is compared with its source as it is written; one that its type does not hold is promoted to
+/// a wider type (quantize/fidelity.h). `metadata` is what the file carries; the keys that describe the
+/// quantization are set here. Hugging Face checkpoints get GGUF's row order (model/). Throws Error naming the
+/// tensor and the row that holds a NaN or an infinity; the target appears only when complete.
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool);

@@ -86,64 +86,125 @@ void BackgroundWriter::wait() {
   if (pending_.valid()) pending_.get();
 }
 
-/// Reads a tensor piece by piece, has threads make its rows of `stride` bytes, and appends them.
-void TensorWriter::write_rows(const TensorView& tensor, uint64_t stride, const RowFunction& make_row) {
+bool TensorWriter::stays(const TensorView& tensor) const {
+  return tensor.dtype == types_(tensor) && !needs_row_permutation(checkpoint_.config(), tensor.name);
+}
+
+void TensorWriter::write(const TensorView& tensor, const float* importance) {
+  const uint64_t cols = tensor.cols();
+  write_checked(tensor, [&](DType to, const float* values, std::byte* out) {
+    quantize_row(to, values, out, cols, importance);
+  });
+}
+
+void TensorWriter::write_hqq(const TensorView& tensor, const HqqOptions& options) {
+  const uint64_t cols = tensor.cols();
+  write_checked(tensor, [&](DType to, const float* values, std::byte* out) {
+    has_hqq(to) ? hqq_quantize_row(to, values, out, cols, options) : quantize_row(to, values, out, cols);
+  });
+}
+
+void TensorWriter::write_checked(const TensorView& tensor, const RowFunction& make_row) {
+  const auto take = [&](std::vector<std::byte> piece, uint64_t values) {
+    writer_.write(std::move(piece));
+    if (progress_ != nullptr) progress_->add(values, tensor.name);
+  };
+  const auto nearest_row = [&](DType to, const float* values, std::byte* out) {
+    quantize_row(to, values, out, tensor.cols());
+  };
+  for (;;) {
+    writer_.file().set_type(types_(tensor));
+    const bool planes = dtype_info(types_(tensor)).layout == Layout::planes;
+    const Fidelity fidelity = stays(tensor) ? copy(tensor)
+                              : planes      ? write_planes(tensor)
+                                            : make_blocks(tensor, make_row, take);
+    const auto nearest = [&] {
+      return planes ? fidelity : make_blocks(tensor, nearest_row, [](std::vector<std::byte>, uint64_t) {});
+    };
+    if (types_.accept(tensor, fidelity, nearest)) break;
+    writer_.file().go_back();
+    if (progress_ != nullptr) progress_->take_back(tensor.elements());
+  }
+  checkpoint_.release(tensor);
+}
+
+/// Reads a tensor piece by piece, has threads make its rows of `stride` bytes, and has the pieces taken.
+Fidelity TensorWriter::make_rows(const TensorView& tensor, uint64_t stride, const PieceFunction& make_row,
+                                 const Taker& take) {
   const SourceRows source(checkpoint_, tensor);
   const uint64_t cols = tensor.cols(), rows = tensor.rows();
   const uint64_t piece_rows = std::max<uint64_t>(1, kPieceBytes / (4 * cols));
+  Fidelity total;
   for (uint64_t first = 0; first < rows; first += piece_rows) {
     const uint64_t count = std::min(piece_rows, rows - first);
     std::vector<std::byte> piece(count * stride);
+    std::vector<Fidelity> of_rows(count);
     pool_.parallel_for(count, grain_of(count, pool_.size()), [&](size_t begin, size_t end) {
       std::vector<float> values(cols);
       for (size_t row = begin; row < end; ++row) {
         source.read(first + row, values.data());
-        make_row(first + row, values.data(), piece.data() + row * stride);
+        of_rows[row] = make_row(first + row, values.data(), piece.data() + row * stride);
       }
     });
+    for (const Fidelity& row : of_rows) total.add(row);
     source.release(first, count);
-    writer_.write(std::move(piece));
-    progress_.add(count * cols, tensor.name);
+    take(std::move(piece), count * cols);
   }
-  checkpoint_.release(tensor);
+  return total;
 }
 
-/// True when neither type nor row order of a tensor change.
-bool TensorWriter::stays(const TensorView& tensor, DType to) const {
-  return tensor.dtype == to && !needs_row_permutation(checkpoint_.config(), tensor.name);
-}
-
-void TensorWriter::write(const TensorView& tensor, DType to, const float* importance) {
-  if (stays(tensor, to)) return copy(tensor);
+Fidelity TensorWriter::make_blocks(const TensorView& tensor, const RowFunction& make_row, const Taker& take) {
+  const DType to = types_(tensor);
   const uint64_t cols = tensor.cols();
-  if (dtype_info(to).layout != Layout::planes) {
-    write_rows(tensor, row_bytes(to, cols), [&](uint64_t, const float* values, std::byte* out) {
-      quantize_row(to, values, out, cols, importance);
-    });
-    return;
-  }
+  const auto make = [&](uint64_t, const float* values, std::byte* out) {
+    thread_local std::vector<float> back;
+    back.resize(cols);
+    make_row(to, values, out);
+    dequantize_row(to, out, back.data(), cols);
+    Fidelity fidelity;
+    fidelity.add(values, back.data(), cols);
+    return fidelity;
+  };
+  return make_rows(tensor, row_bytes(to, cols), make, take);
+}
+
+/// Values are known only with the scales of all blocks: the tensor is made in memory, and then compared.
+Fidelity TensorWriter::write_planes(const TensorView& tensor) {
+  const DType to = types_(tensor);
+  const uint64_t cols = tensor.cols();
   DoubleQuantizer quantizer(to, tensor.elements());
-  write_rows(tensor, cols / 2, [&](uint64_t row, const float* values, std::byte* out) {
+  std::vector<std::byte> bytes;
+  bytes.reserve(tensor_bytes(to, tensor.rows(), cols).value());
+  const auto take = [&](const std::vector<std::byte>& piece, uint64_t values) {
+    bytes.insert(bytes.end(), piece.begin(), piece.end());
+    if (progress_ != nullptr) progress_->add(values, tensor.name);
+  };
+  const auto make = [&](uint64_t row, const float* values, std::byte* out) {
     quantizer.add(row * cols, values, cols, out);
-  });
-  writer_.write(quantizer.finish());
+    return Fidelity();
+  };
+  make_rows(tensor, cols / 2, make, take);
+  take(quantizer.finish(), 0);
+  const SourceRows source(checkpoint_, tensor);
+  const auto expected = [&](uint64_t row, float* w) { source.read(row, w); };
+  const Fidelity fidelity = measure_fidelity({tensor.name, to, tensor.shape, bytes}, expected, pool_);
+  writer_.write(std::move(bytes));
+  return fidelity;
 }
 
-void TensorWriter::write_hqq(const TensorView& tensor, DType to, const HqqOptions& options) {
-  if (stays(tensor, to)) return copy(tensor);
-  const uint64_t cols = tensor.cols();
-  write_rows(tensor, row_bytes(to, cols), [&](uint64_t, const float* values, std::byte* out) {
-    hqq_quantize_row(to, values, out, cols, options);
+/// Throws Error where a value is not finite, as the other ways do.
+Fidelity TensorWriter::copy(const TensorView& tensor) {
+  const SourceRows source(checkpoint_, tensor);
+  pool_.parallel_for(tensor.rows(), grain_of(tensor.rows(), pool_.size()), [&](size_t begin, size_t end) {
+    std::vector<float> values(tensor.cols());
+    for (size_t row = begin; row < end; ++row) source.read_source(row, values.data());
   });
-}
-
-void TensorWriter::copy(const TensorView& tensor) {
   for (uint64_t at = 0; at < tensor.data.size(); at += kPieceBytes) {
     const auto part = tensor.data.subspan(at, std::min<uint64_t>(kPieceBytes, tensor.data.size() - at));
     writer_.write({part.begin(), part.end()});
   }
-  checkpoint_.release(tensor);
-  progress_.add(tensor.elements(), tensor.name);
+  if (progress_ != nullptr) progress_->add(tensor.elements(), tensor.name);
+  return Fidelity::exact();
 }
 
 void TensorWriter::write_quantized(const TensorView& tensor, const std::vector<std::byte>& bytes) {
@@ -153,9 +214,10 @@ void TensorWriter::write_quantized(const TensorView& tensor, const std::vector<s
   for (uint64_t row = 0; row < rows; ++row) {
     std::memcpy(&piece[row * stride], &bytes[source.source_row(row) * stride], stride);
   }
+  writer_.file().set_type(types_(tensor));
   writer_.write(std::move(piece));
   checkpoint_.release(tensor);
-  progress_.add(tensor.elements(), tensor.name);
+  if (progress_ != nullptr) progress_->add(tensor.elements(), tensor.name);
 }
 
 void TensorWriter::write_values(std::span<const float> values) {

@@ -7,6 +7,7 @@
 
 #include "base/progress.h"
 #include "base/thread_pool.h"
+#include "calibrate/tensor_types.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
 #include "quantize/hqq.h"
@@ -47,6 +48,11 @@ class BackgroundWriter {
 
   void write(std::vector<std::byte> piece);
   void wait();
+  /// The file, with nothing under way.
+  GgufWriter& file() {
+    wait();
+    return writer_;
+  }
 
  private:
   GgufWriter& writer_;
@@ -54,32 +60,47 @@ class BackgroundWriter {
   std::future<void> pending_;
 };
 
-/// Writes tensors one after the other.
+/// Writes tensors one after the other, each in its type. What the file then holds is compared with the
+/// source; a tensor that is not near enough is promoted and written anew (TensorTypes::accept).
 class TensorWriter {
  public:
-  TensorWriter(const Checkpoint& checkpoint, GgufWriter& file, Progress& progress, ThreadPool& pool)
-      : checkpoint_(checkpoint), writer_(file), progress_(progress), pool_(pool) {}
+  /// `progress` counts weights, or is null.
+  TensorWriter(const Checkpoint& checkpoint, TensorTypes& types, GgufWriter& file, Progress* progress,
+               ThreadPool& pool)
+      : checkpoint_(checkpoint), types_(types), writer_(file), progress_(progress), pool_(pool) {}
 
-  /// The tensor as `to`, rounded to nearest; `importance` [cols] as in quantize_row, or null. A tensor whose
-  /// type and row order stay is copied, so that nothing is lost by a second rounding.
-  void write(const TensorView& tensor, DType to, const float* importance);
-  /// The tensor as `to` (has_hqq(to)), quantized by HQQ; copied as by write().
-  void write_hqq(const TensorView& tensor, DType to, const HqqOptions& options);
-  /// A tensor that was quantized already: rows of `bytes` in the source's order.
+  /// Rounded to nearest; `importance` [cols] as in quantize_row, or null. A tensor whose type and row order
+  /// stay is copied, so that nothing is lost by a second rounding.
+  void write(const TensorView& tensor, const float* importance);
+  /// Quantized by HQQ where the type has it (has_hqq), else rounded to nearest; copied as by write().
+  void write_hqq(const TensorView& tensor, const HqqOptions& options);
+  /// A tensor that was quantized and checked already: rows of `bytes` in the source's order.
   void write_quantized(const TensorView& tensor, const std::vector<std::byte>& bytes);
   void write_values(std::span<const float> values);
-  void wait() { writer_.wait(); }
+  /// The file, with nothing under way.
+  GgufWriter& file() { return writer_.file(); }
 
  private:
-  /// Makes the bytes of one row: (row, its values, where they go).
-  using RowFunction = std::function<void(uint64_t row, const float* values, std::byte* out)>;
-  void write_rows(const TensorView& tensor, uint64_t stride, const RowFunction& make_row);
-  bool stays(const TensorView& tensor, DType to) const;
-  void copy(const TensorView& tensor);
+  /// Makes the bytes of one row: (type, its values, where they go).
+  using RowFunction = std::function<void(DType to, const float* values, std::byte* out)>;
+  /// Makes the bytes of one row of a piece and compares them with its values.
+  using PieceFunction = std::function<Fidelity(uint64_t row, const float* values, std::byte* out)>;
+
+  /// Takes the bytes of so many values.
+  using Taker = std::function<void(std::vector<std::byte> piece, uint64_t values)>;
+
+  void write_checked(const TensorView& tensor, const RowFunction& make_row);
+  Fidelity make_rows(const TensorView& tensor, uint64_t stride, const PieceFunction& make_row,
+                     const Taker& take);
+  Fidelity make_blocks(const TensorView& tensor, const RowFunction& make_row, const Taker& take);
+  Fidelity write_planes(const TensorView& tensor);
+  bool stays(const TensorView& tensor) const;
+  Fidelity copy(const TensorView& tensor);
 
   const Checkpoint& checkpoint_;
+  TensorTypes& types_;
   BackgroundWriter writer_;
-  Progress& progress_;
+  Progress* progress_;
   ThreadPool& pool_;
 };
 

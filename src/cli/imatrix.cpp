@@ -27,9 +27,11 @@ void run_imatrix(const ImatrixFlags& options) {
   Progress::set_quiet(options.common.quiet);
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
-  const CalibrationData data = options.calibration.load(checkpoint, pool);
-  const Imatrix imatrix = collect_imatrix(*checkpoint, data, pool);
+  const auto state = options.calibration.begin(options.output, {"command: imatrix"}, checkpoint, pool);
+  const CalibrationData& data = *state->calibration();
+  const Imatrix imatrix = collect_imatrix(*checkpoint, data, pool, state.get());
   write_imatrix(imatrix, options.output);
+  state->remove();
   if (options.json) {
     const nlohmann::ordered_json out = {{"output", options.output},
                                         {"calibration", data.source},

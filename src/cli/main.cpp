@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
@@ -28,6 +29,7 @@ int report(const std::string& message, int status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file-size limit is an error that says what to do, as a full disk is
   CLI::App app("nibble: large language models, small and fast on the machine you own");
   app.name("nibble");
   app.set_version_flag("--version", std::string("nibble ") + NIBBLE_VERSION);

@@ -201,7 +201,7 @@ void add_optimize(CLI::App& app) {
       ->check(CLI::IsMember({"rtn", "gptq"}))
       ->delimiter(',')
       ->capture_default_str();
-  options->calibration.add_to(*command);
+  options->calibration.add_to(*command, false);
   command
       ->add_option("--text", options->text,
                    "Text to measure on, which calibration must not see; default: WikiText-2's test text in "

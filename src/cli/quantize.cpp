@@ -156,7 +156,10 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
                        {"from", dtype_name(t.from)},
                        {"to", dtype_name(t.to)},
                        {"fallback", t.fallback},
-                       {"bytes", t.bytes}});
+                       {"bytes", t.bytes},
+                       {"cosine", t.cosine},
+                       {"relative_error", t.relative_error}});
+    if (t.promoted_from) tensors.back()["promoted_from"] = dtype_name(*t.promoted_from);
   }
   return {{"output", options.output},
           {"recipe", recipe.name},
@@ -167,18 +170,32 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
           {"tensors", tensors}};
 }
 
+/// Names the first of the tensors that a condition holds for, and how many others there are.
+template <typename Condition>
+void print_tensors(const QuantizeSummary& summary, Condition condition, const char* why) {
+  const auto first = std::find_if(summary.tensors.begin(), summary.tensors.end(), condition);
+  if (first == summary.tensors.end()) return;
+  const auto others = std::count_if(first + 1, summary.tensors.end(), condition);
+  fmt::print("  {}{} became {}: {}\n", first->name, others > 0 ? fmt::format(" (and {} more)", others) : "",
+             dtype_name(first->to), why);
+}
+
 void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t source_bytes,
                    const QuantizeSummary& summary) {
   fmt::print("{}: {}, {:.1f} MB ({:.1f} MB before), {:.3f} bits per weight, in {:.1f} s\n", options.output,
              recipe.name, double(summary.file_bytes) / 1e6, double(source_bytes) / 1e6,
              summary.bits_per_weight(), summary.seconds);
   fmt::print("  {}\n", type_counts(summary));
-  const auto fell_back = [](const auto& tensor) { return tensor.fallback; };
-  const auto first = std::find_if(summary.tensors.begin(), summary.tensors.end(), fell_back);
-  if (first == summary.tensors.end()) return;
-  const auto others = std::count_if(first + 1, summary.tensors.end(), fell_back);
-  fmt::print("  {}{} became {}: its rows do not divide by the block of the recipe's type\n", first->name,
-             others > 0 ? fmt::format(" (and {} more)", others) : "", dtype_name(first->to));
+  const auto least = std::min_element(summary.tensors.begin(), summary.tensors.end(),
+                                      [](const auto& a, const auto& b) { return a.cosine < b.cosine; });
+  fmt::print("  {} tensors checked against their source: cosine {:.4f} or more ({})\n",
+             summary.tensors.size(), least->cosine, least->name);
+  print_tensors(
+      summary, [](const auto& t) { return t.promoted_from.has_value(); },
+      "its values are beyond what the recipe's type holds");
+  print_tensors(
+      summary, [](const auto& t) { return t.fallback && !t.promoted_from; },
+      "its rows do not divide by the block of the recipe's type");
 }
 
 void run_quantize(QuantizeFlags& options) {
@@ -197,16 +214,18 @@ void run_quantize(QuantizeFlags& options) {
     method.importance = &importance;
   }
   if (options.method == "hqq") method.hqq.emplace();
-  CalibrationData calibration;
+  std::unique_ptr<RunState> state;
   if (options.calibrates()) {
-    calibration = options.calibration.load(checkpoint, pool);
-    method.calibration = &calibration;
     if (options.method == "gptq") method.gptq.emplace();
     if (options.method == "awq") method.awq.emplace();
     if (options.method == "autoround") {
       method.autoround.emplace();
       method.autoround->steps = options.steps.value_or(method.autoround->steps);
     }
+    state = options.calibration.begin(options.output, quantize_job(*checkpoint, recipe, method), checkpoint,
+                                      pool);
+    method.state = state.get();
+    method.calibration = &*state->calibration();
   }
   const QuantizeSummary summary =
       quantize_model(*checkpoint, recipe, method, checkpoint_metadata(*checkpoint), options.output, pool);

@@ -27,6 +27,16 @@ void on_interrupt(int) {
   }
 }
 
+const char* last_line = "";
+
+void on_last_signal(int signal_number) {
+  for (const char* part : {"\nnibble: ", last_line, "\n"}) {
+    if (write(STDERR_FILENO, part, std::strlen(part)) < 0) break;
+  }
+  signal(signal_number, SIG_DFL);
+  raise(signal_number);
+}
+
 }  // namespace
 
 bool colours_on(int file_descriptor) {
@@ -52,6 +62,14 @@ int interrupts() {
 }
 void forget_interrupts() {
   interrupt_count = 0;
+}
+
+void announce_on_interrupt(const char* line) {
+  last_line = line;
+  struct sigaction action {};
+  action.sa_handler = on_last_signal;
+  sigemptyset(&action.sa_mask);
+  for (const int number : {SIGINT, SIGTERM}) sigaction(number, &action, nullptr);
 }
 
 void end_interrupted() {

@@ -16,6 +16,8 @@ bool colours_on(int file_descriptor);
 void catch_interrupts();
 int interrupts();
 void forget_interrupts();
+/// From now on Ctrl-C and SIGTERM print this line before they end the program.
+void announce_on_interrupt(const char* line);
 /// Ends the program as Ctrl-C would have.
 [[noreturn]] void end_interrupted();
 

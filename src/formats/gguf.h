@@ -91,7 +91,8 @@ class GgufFile {
 };
 
 /// Writes a GGUF v3 file tensor by tensor: all shapes are declared first, then the data is appended in
-/// the same order, in pieces of any size. Nothing appears at the target before finish().
+/// the same order, in pieces of any size. Types may change on the way: the header, whose size does not depend
+/// on them, is written anew at the end. Nothing appears at the target before finish().
 class GgufWriter {
  public:
   struct Tensor {
@@ -100,21 +101,33 @@ class GgufWriter {
     std::vector<uint64_t> shape;  ///< outermost first
   };
 
-  GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<Tensor> tensors);
+  /// A file that is kept when it is not complete may begin with the `first` tensors of one that was left so:
+  /// in the types given here, all of their data being there. Throws Error when the disk has no room.
+  GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata, std::vector<Tensor> tensors,
+             Incomplete incomplete = Incomplete::removed, size_t first = 0);
 
   /// Appends to the current tensor; goes to the next one when it is complete. Throws std::logic_error
   /// when more is written than was declared.
   void write(std::span<const std::byte> bytes);
+  /// Gives the tensor that comes next another type than was declared, before its first byte.
+  void set_type(DType dtype);
+  /// Forgets the tensor that was completed last: it comes next again.
+  void go_back();
   /// Throws std::logic_error when a tensor is incomplete.
   void finish();
   uint64_t bytes_written() const { return file_.position(); }
+  uint64_t data_begin() const { return begins_.front(); }  ///< where the first tensor lies
+  /// Has what was written on the disk when it returns.
+  void sync() { file_.sync(); }
 
  private:
   void pad();
 
   OutputFile file_;
+  GgufMetadata metadata_;
   uint64_t alignment_ = kGgufDefaultAlignment;
   std::vector<Tensor> tensors_;
+  std::vector<uint64_t> begins_;  ///< in the file, of the tensors up to the current one
   size_t current_ = 0;
   uint64_t written_in_current_ = 0;
 };

@@ -85,8 +85,8 @@ std::string describe(const GgufMetadata& metadata, const std::vector<GgufWriter:
 }  // namespace
 
 GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata,
-                       std::vector<Tensor> tensors)
-    : file_(path), tensors_(std::move(tensors)) {
+                       std::vector<Tensor> tensors, Incomplete incomplete, size_t first)
+    : file_(path, incomplete), metadata_(metadata), tensors_(std::move(tensors)), current_(first) {
   alignment_ = metadata.get_uint("general.alignment").value_or(kGgufDefaultAlignment);
   if (alignment_ < 8 || !std::has_single_bit(alignment_)) {
     fail("{}: general.alignment is {}; it must be a power of two, at least 8", path.string(), alignment_);
@@ -95,7 +95,18 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& me
   for (const Tensor& tensor : tensors_) {
     if (!names.insert(tensor.name).second) fail("{}: tensor {} stands twice", path.string(), tensor.name);
   }
-  file_.write(describe(metadata, tensors_, alignment_));
+  const std::string header = describe(metadata_, tensors_, alignment_);
+  uint64_t end = header.size() + padding_to(header.size(), alignment_);
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    if (i <= first) begins_.push_back(end);
+    const uint64_t size = data_bytes(tensors_[i]);
+    end += size + padding_to(size, alignment_);
+  }
+  if (begins_.size() <= first) begins_.push_back(end);
+  file_.truncate(first == 0 ? 0 : begins_[first]);
+  file_.plan(end);
+  if (first > 0) return;
+  file_.write(header);
   pad();
 }
 
@@ -116,13 +127,32 @@ void GgufWriter::write(std::span<const std::byte> bytes) {
     pad();
     ++current_;
     written_in_current_ = 0;
+    begins_.push_back(file_.position());
   }
+}
+
+void GgufWriter::set_type(DType dtype) {
+  if (current_ == tensors_.size() || written_in_current_ != 0) {
+    throw std::logic_error("GgufWriter: no tensor begins here");
+  }
+  tensors_[current_].dtype = dtype;
+}
+
+void GgufWriter::go_back() {
+  if (current_ == 0 || written_in_current_ != 0) {
+    throw std::logic_error("GgufWriter: no tensor ends here");
+  }
+  --current_;
+  begins_.pop_back();
+  file_.truncate(begins_.back());
 }
 
 void GgufWriter::finish() {
   if (current_ != tensors_.size()) {
     throw std::logic_error("GgufWriter: tensor " + tensors_[current_].name + " is incomplete");
   }
+  const std::string header = describe(metadata_, tensors_, alignment_);
+  file_.write_at(0, std::as_bytes(std::span(header)));
   file_.commit();
 }
 

@@ -142,6 +142,57 @@ TEST(GgufWriter, HoldsItsCallerToTheDeclaration) {
               HasSubstr("tensor a stands twice"));
 }
 
+TEST(GgufWriter, ChangesATypeOnTheWay) {
+  const auto path = fresh_directory("gguf_types") / "a.gguf";
+  const auto small = random_bytes(*tensor_bytes(DType::Q4_0, 3, 64), 1);
+  const auto large = random_bytes(*tensor_bytes(DType::F16, 3, 64), 2);
+  GgufWriter writer(path, {},
+                    {{"a", DType::Q4_0, {3, 64}}, {"b", DType::Q4_0, {3, 64}}, {"c", DType::Q4_0, {3, 64}}});
+  EXPECT_THROW(writer.go_back(), std::logic_error);
+  writer.write(small);
+  writer.write(small);
+  writer.go_back();
+  writer.set_type(DType::F16);
+  writer.write(std::span(large).first(5));
+  EXPECT_THROW(writer.set_type(DType::F32), std::logic_error);
+  EXPECT_THROW(writer.go_back(), std::logic_error);
+  writer.write(std::span(large).subspan(5));
+  writer.write(small);
+  EXPECT_THROW(writer.set_type(DType::F32), std::logic_error);
+  writer.finish();
+  const auto file = GgufFile::open(path);
+  for (const TensorView& view : file->tensors()) {
+    EXPECT_EQ(view.dtype, view.name == "b" ? DType::F16 : DType::Q4_0);
+    const auto& bytes = view.name == "b" ? large : small;
+    EXPECT_TRUE(std::equal(view.data.begin(), view.data.end(), bytes.begin(), bytes.end())) << view.name;
+  }
+}
+
+TEST(GgufWriter, GoesOnWithTheTensorsOfAKeptFile) {
+  const auto path = fresh_directory("gguf_kept") / "a.gguf";
+  GgufMetadata m;
+  m.set("key", std::string("value"));
+  std::vector<GgufWriter::Tensor> tensors = {
+      {"a", DType::Q4_0, {3, 64}}, {"b", DType::INT8, {3, 5}}, {"c", DType::F32, {7}}};
+  std::vector<std::vector<std::byte>> data;
+  for (const auto& t : tensors)
+    data.push_back(random_bytes(*tensor_bytes(t.dtype, t.shape[0], t.shape.back()), 1));
+  data[2].resize(28);
+  const auto write = [&](const std::filesystem::path& to, Incomplete incomplete, size_t first, size_t end) {
+    GgufWriter writer(to, m, tensors, incomplete, first);
+    for (size_t i = first; i < end; ++i) writer.write(data[i]);
+    if (end < tensors.size()) return writer.write(std::span(data[end]).first(3));
+    writer.finish();
+  };
+  write(path, Incomplete::kept, 0, 2);
+  EXPECT_FALSE(std::filesystem::exists(path));
+  write(path, Incomplete::kept, 1, 1);
+  write(path, Incomplete::kept, 1, 3);
+  const auto whole = fresh_directory("gguf_whole") / "a.gguf";
+  write(whole, Incomplete::removed, 0, 3);
+  EXPECT_EQ(read_file(path), read_file(whole));
+}
+
 /// Whatever a byte becomes, the file is read or refused; sanitizers see to the rest.
 TEST(GgufReader, SurvivesChangedBytes) {
   GgufMetadata m;

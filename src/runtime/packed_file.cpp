@@ -3,17 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <iterator>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/checksum.h"
 #include "base/error.h"
 #include "base/progress.h"
 #include "kernels/registry.h"
 #include "kernels/synthetic_weights.h"
+#include "model/source_stamp.h"
 
 namespace nibble {
 
@@ -26,11 +27,6 @@ constexpr std::string_view kMagic = "nibble packed weights 1\n";
 constexpr uint64_t kWeightsAlign = uint64_t(2) << 20;
 /// Written and mapped at a time: whole huge pages.
 constexpr size_t kPieceBytes = size_t(8) << 20;
-
-uint64_t fnv1a(std::span<const std::byte> bytes, uint64_t hash = 0xcbf29ce484222325u) {
-  for (const std::byte byte : bytes) hash = (hash ^ uint64_t(byte)) * 0x100000001b3u;
-  return hash;
-}
 
 /// What a kernel's packing makes of a sample: another layout has another hash, and no version number is to be
 /// kept in step.
@@ -51,24 +47,9 @@ uint64_t sample_hash(const TensorView& tensor) {
   return fnv1a(tensor.data.last(here), hash);
 }
 
-/// The files that hold the weights.
-std::vector<fs::path> source_files(const Checkpoint& checkpoint) {
-  if (checkpoint.gguf()) return {checkpoint.path()};
-  std::vector<fs::path> files;
-  for (const auto& entry : fs::directory_iterator(checkpoint.path())) {
-    if (entry.path().extension() == ".safetensors") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 std::string source_lines(const Checkpoint& checkpoint) {
   std::string lines;
-  for (const fs::path& file : source_files(checkpoint)) {
-    const auto written = fs::last_write_time(file).time_since_epoch();
-    fmt::format_to(std::back_inserter(lines), "source {} bytes, written {}\n", fs::file_size(file),
-                   std::chrono::duration_cast<std::chrono::nanoseconds>(written).count());
-  }
+  for (const std::string& source : source_stamps(checkpoint)) lines += "source " + source + "\n";
   return lines;
 }
 
