@@ -14,8 +14,9 @@ ARC     ?=
 PRESET  ?= asan
 FILTER  ?= .
 PEERS   ?=
+REVIEW  ?=
 
-.PHONY: demo table build test unit sanitize interop bench peers lint format format-check clean help
+.PHONY: demo table build test unit sanitize interop bench peers review lint format format-check clean help
 
 demo: build
 	tools/demo.sh --nibble $(NIBBLE) --models $(MODELS) --out $(DEMO) $(if $(ARC),--arc $(ARC)) --limit 300
@@ -73,6 +74,7 @@ help:
 	@echo 'make bench FILTER=q4_0   every kernel beside the roofs of this machine (all, without FILTER)'
 	@echo 'make peers         measure llama.cpp and Neural Speed beside nibble, and write docs/performance.md'
 	@echo 'make peers PEERS="--types q4_0 --rounds 3"   a part of it; see bench/peers/run.py --help'
+	@echo 'make review        measure every quantization method, and write the table of docs/quantization.md'
 	@echo 'make lint          clang-format, include rules, clang-tidy'
 	@echo 'make format        rewrite the sources with clang-format'
 
@@ -93,3 +95,6 @@ peers: build
 	$(if $(PEERS),python3 bench/peers/run.py $(PEERS),bench/peers/everything.sh)
 	tools/venv.sh build/peers/render bench/peers/requirements-render.txt
 	build/peers/render/bin/python bench/peers/render.py
+
+review: build
+	python3 bench/review/run.py $(REVIEW)
