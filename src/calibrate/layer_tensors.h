@@ -11,7 +11,7 @@
 #include "model/checkpoint.h"
 #include "runtime/layer_weights.h"
 
-/// What the methods that quantize layer by layer share (GptqModel, AwqModel, AutoroundModel).
+/// What the methods that quantize layer by layer share (GptqModel, FoldedModel, AutoroundModel).
 namespace nibble {
 
 /// A tensor in its new type, rows in the source's order.

@@ -8,6 +8,7 @@
 #include "base/progress.h"
 #include "calibrate/awq_model.h"
 #include "calibrate/gptq_model.h"
+#include "calibrate/smoothquant_model.h"
 #include "calibrate/tensor_writer.h"
 #include "model/rope_factors.h"
 #include "model/tensor_names.h"
@@ -21,6 +22,7 @@ constexpr const char* kRopeFactors = "rope_freqs.weight";
 std::string method_name(const QuantizeMethod& method) {
   if (method.gptq) return "gptq";
   if (method.awq) return "awq";
+  if (method.smoothquant) return "smoothquant";
   if (method.autoround) return "autoround";
   return method.hqq ? "hqq" : "rtn";
 }
@@ -148,7 +150,7 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
-  const bool by_layers = method.gptq || method.awq || method.autoround;
+  const bool by_layers = method.gptq || method.awq || method.smoothquant || method.autoround;
   Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, pool};
   QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
   std::vector<GgufWriter::Tensor> declared;
@@ -166,6 +168,8 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
       write_by_layer<GptqModel>(job, *method.gptq, writer);
     } else if (method.awq) {
       write_by_layer<AwqModel>(job, *method.awq, writer);
+    } else if (method.smoothquant) {
+      write_by_layer<SmoothQuantModel>(job, *method.smoothquant, writer);
     } else if (method.autoround) {
       write_by_layer<AutoroundModel>(job, *method.autoround, writer);
     } else {

@@ -15,6 +15,7 @@
 #include "quantize/awq.h"
 #include "quantize/gptq.h"
 #include "quantize/hqq.h"
+#include "quantize/smoothquant.h"
 
 namespace nibble {
 
@@ -42,17 +43,18 @@ struct QuantizeMethod {
   std::optional<HqqOptions> hqq;           ///< types without has_hqq: round to nearest
   std::optional<GptqOptions> gptq;         ///< needs calibration
   std::optional<AwqOptions> awq;           ///< needs calibration
-  std::optional<AutoroundOptions> autoround;     ///< needs calibration
-  const CalibrationData* calibration = nullptr;  ///< also goes into the file's metadata
+  std::optional<SmoothQuantOptions> smoothquant;  ///< needs calibration
+  std::optional<AutoroundOptions> autoround;      ///< needs calibration
+  const CalibrationData* calibration = nullptr;   ///< also goes into the file's metadata
 };
 
 /// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest and HQQ stream
 /// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds
-/// an eighth of its float32 size); GPTQ, AWQ and AutoRound hold one layer, what they know of it, and the
-/// calibration's hidden states, and take matrices whose type has no grid (quantize/block_grid.h) to nearest.
-/// `metadata` is what the file carries; the keys that describe the quantization are set here. Hugging Face
-/// checkpoints get GGUF's row order (model/). Throws Error naming the tensor and the row that holds a NaN or
-/// an infinity; the target appears only when complete.
+/// an eighth of its float32 size); GPTQ, AWQ, SmoothQuant and AutoRound hold one layer, what they know of it,
+/// and the calibration's hidden states, and take matrices whose type has no grid
+/// (quantize/block_grid.h) to nearest. `metadata` is what the file carries; the keys that describe the
+/// quantization are set here. Hugging Face checkpoints get GGUF's row order (model/). Throws Error naming the
+/// tensor and the row that holds a NaN or an infinity; the target appears only when complete.
 QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recipe,
                                const QuantizeMethod& method, GgufMetadata metadata,
                                const std::filesystem::path& output, ThreadPool& pool);

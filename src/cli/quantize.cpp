@@ -30,6 +30,7 @@ struct QuantizeFlags {
   std::string model, output, imatrix, method = "rtn";
   RecipeRequest request;
   std::optional<uint32_t> steps;
+  std::optional<float> alpha;
   std::string output_type, embedding_type;
   bool pure = false, json = false;
   bool calibrates() const { return method != "rtn" && method != "hqq"; }
@@ -51,6 +52,9 @@ void check(const QuantizeFlags& options) {
   if (options.steps && options.method != "autoround") {
     throw_usage("--steps belongs to --method autoround, not to {}", options.method);
   }
+  if (options.alpha && options.method != "smoothquant") {
+    throw_usage("--alpha belongs to --method smoothquant, not to {}", options.method);
+  }
 }
 
 /// HQQ needs an offset beside one scale; methods that choose code by code need a type whose scales are known
@@ -60,6 +64,12 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
     throw_usage(
         "--method hqq chooses the offset beside a block's scale, and {} stores none: use int4 with "
         "--asymmetric, q4_1 or q5_1, or --method rtn",
+        recipe.name);
+  }
+  if (options.method == "smoothquant" && recipe.weights != DType::INT8 && recipe.weights != DType::Q8_0) {
+    throw_usage(
+        "--method smoothquant makes weights and activations of 8 bits, and {} has others: use --type int8 or "
+        "q8_0, or --method awq",
         recipe.name);
   }
   if (!options.calibrates() || has_grid(recipe.weights)) return;
@@ -161,6 +171,10 @@ void run_quantize(const QuantizeFlags& options) {
     method.calibration = &calibration;
     if (options.method == "gptq") method.gptq.emplace();
     if (options.method == "awq") method.awq.emplace();
+    if (options.method == "smoothquant") {
+      method.smoothquant.emplace();
+      method.smoothquant->alpha = options.alpha.value_or(method.smoothquant->alpha);
+    }
     if (options.method == "autoround") {
       method.autoround.emplace();
       method.autoround->steps = options.steps.value_or(method.autoround->steps);
@@ -175,6 +189,34 @@ void run_quantize(const QuantizeFlags& options) {
   }
 }
 
+/// What decides how codes are chosen.
+void add_method_options(CLI::App& command, QuantizeFlags& options) {
+  command
+      .add_option(
+          "--method", options.method,
+          "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
+          "calibration text: gptq makes "
+          "rounding errors good in other weights, awq scales the columns that matter, smoothquant those "
+          "whose "
+          "inputs have outliers (int8, q8_0), autoround learns each rounding")
+      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq", "smoothquant", "autoround"}));
+  command
+      .add_option(
+          "--steps", options.steps,
+          fmt::format("autoround: steps of learning, for each layer; default {}", AutoroundOptions().steps))
+      ->check(at_least_one());
+  command
+      .add_option("--alpha", options.alpha,
+                  fmt::format("smoothquant: how much of the outliers goes to the weights, 0 to 1; default {}",
+                              SmoothQuantOptions().alpha))
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--imatrix", options.imatrix,
+                  "Weight the errors of rtn with an importance matrix: 'nibble imatrix' "
+                  "or llama.cpp writes it")
+      ->type_name("FILE");
+}
+
 }  // namespace
 
 void add_quantize(CLI::App& app) {
@@ -187,22 +229,7 @@ void add_quantize(CLI::App& app) {
       ->add_option("--type", options->request.type,
                    fmt::format("What most tensors become: {}", fmt::join(recipe_names(), ", ")))
       ->required();
-  command
-      ->add_option(
-          "--method", options->method,
-          "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
-          "calibration text: gptq makes rounding errors good in other weights, awq scales the columns that "
-          "matter, autoround learns each rounding")
-      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq", "autoround"}));
-  command
-      ->add_option(
-          "--steps", options->steps,
-          fmt::format("autoround: steps of learning, for each layer; default {}", AutoroundOptions().steps))
-      ->check(at_least_one());
-  command
-      ->add_option("--imatrix", options->imatrix,
-                   "Weight rtn's errors with an importance matrix: 'nibble imatrix' or llama.cpp writes it")
-      ->type_name("FILE");
+  add_method_options(*command, *options);
   options->calibration.add_to(*command);
   command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128")
       ->check(at_least_one());
