@@ -24,6 +24,7 @@ std::string method_name(const QuantizeMethod& method) {
   if (method.awq) return "awq";
   if (method.smoothquant) return "smoothquant";
   if (method.autoround) return "autoround";
+  if (method.scale == FourBitScale::learned) return "learned-scales";
   return method.hqq ? "hqq" : "rtn";
 }
 
@@ -74,7 +75,7 @@ struct Job {
     const Importance* importance = method.importance;
     const auto weights = importance ? importance->find(tensor.name) : Importance::const_iterator();
     const bool weighted = importance && weights != importance->end();
-    writer.write(tensor, to, weighted ? weights->second.data() : nullptr);
+    writer.write(tensor, to, weighted ? weights->second.data() : nullptr, method.scale);
   }
 };
 

@@ -13,6 +13,7 @@
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
 #include "quantize/awq.h"
+#include "quantize/four_bit_scale.h"
 #include "quantize/gptq.h"
 #include "quantize/hqq.h"
 #include "quantize/smoothquant.h"
@@ -40,9 +41,10 @@ struct QuantizeSummary {
 /// How codes are chosen.
 struct QuantizeMethod {
   const Importance* importance = nullptr;  ///< weights round-to-nearest's errors, where it names the tensor
-  std::optional<HqqOptions> hqq;           ///< types without has_hqq: round to nearest
-  std::optional<GptqOptions> gptq;         ///< needs calibration
-  std::optional<AwqOptions> awq;           ///< needs calibration
+  FourBitScale scale = FourBitScale::absmax;      ///< of NF4 and FP4; learned: weighted as round-to-nearest
+  std::optional<HqqOptions> hqq;                  ///< types without has_hqq: round to nearest
+  std::optional<GptqOptions> gptq;                ///< needs calibration
+  std::optional<AwqOptions> awq;                  ///< needs calibration
   std::optional<SmoothQuantOptions> smoothquant;  ///< needs calibration
   std::optional<AutoroundOptions> autoround;      ///< needs calibration
   const CalibrationData* calibration = nullptr;   ///< also goes into the file's metadata

@@ -113,18 +113,18 @@ bool TensorWriter::stays(const TensorView& tensor, DType to) const {
   return tensor.dtype == to && !needs_row_permutation(checkpoint_.config(), tensor.name);
 }
 
-void TensorWriter::write(const TensorView& tensor, DType to, const float* importance) {
+void TensorWriter::write(const TensorView& tensor, DType to, const float* importance, FourBitScale scale) {
   if (stays(tensor, to)) return copy(tensor);
   const uint64_t cols = tensor.cols();
   if (dtype_info(to).layout != Layout::planes) {
     write_rows(tensor, row_bytes(to, cols), [&](uint64_t, const float* values, std::byte* out) {
-      quantize_row(to, values, out, cols, importance);
+      quantize_row(to, values, out, cols, importance, scale);
     });
     return;
   }
-  DoubleQuantizer quantizer(to, tensor.elements());
+  DoubleQuantizer quantizer(to, tensor.elements(), scale);
   write_rows(tensor, cols / 2, [&](uint64_t row, const float* values, std::byte* out) {
-    quantizer.add(row * cols, values, cols, out);
+    quantizer.add(row * cols, values, cols, out, importance);
   });
   writer_.write(quantizer.finish());
 }

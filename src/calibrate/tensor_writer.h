@@ -9,6 +9,7 @@
 #include "base/thread_pool.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
+#include "quantize/four_bit_scale.h"
 #include "quantize/hqq.h"
 #include "tensor/tensor_view.h"
 
@@ -62,7 +63,7 @@ class TensorWriter {
 
   /// The tensor as `to`, rounded to nearest; `importance` [cols] as in quantize_row, or null. A tensor whose
   /// type and row order stay is copied, so that nothing is lost by a second rounding.
-  void write(const TensorView& tensor, DType to, const float* importance);
+  void write(const TensorView& tensor, DType to, const float* importance, FourBitScale scale);
   /// The tensor as `to` (has_hqq(to)), quantized by HQQ; copied as by write().
   void write_hqq(const TensorView& tensor, DType to, const HqqOptions& options);
   /// A tensor that was quantized already: rows of `bytes` in the source's order.

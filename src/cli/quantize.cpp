@@ -33,7 +33,8 @@ struct QuantizeFlags {
   std::optional<float> alpha;
   std::string output_type, embedding_type;
   bool pure = false, json = false;
-  bool calibrates() const { return method != "rtn" && method != "hqq"; }
+  bool calibrates() const { return method != "rtn" && method != "hqq" && method != "learned-scales"; }
+  bool takes_importance() const { return method == "rtn" || method == "learned-scales"; }
 };
 
 void check(const QuantizeFlags& options) {
@@ -42,12 +43,12 @@ void check(const QuantizeFlags& options) {
   check_input_file(options.imatrix);
   if (!options.calibrates() && options.calibration.given()) {
     throw_usage("--method {} uses no calibration text: leave --calibration out{}", options.method,
-                options.method == "rtn" ? ", or weight it with --imatrix" : "");
+                options.takes_importance() ? ", or weight it with --imatrix" : "");
   }
-  if (options.method != "rtn" && !options.imatrix.empty()) {
-    throw_usage("--imatrix weights --method rtn; {}", options.calibrates()
-                                                          ? options.method + " gathers more by calibration"
-                                                          : options.method + " takes no weights");
+  if (!options.takes_importance() && !options.imatrix.empty()) {
+    throw_usage("--imatrix weights --method rtn and learned-scales; {}",
+                options.calibrates() ? options.method + " gathers more by calibration"
+                                     : options.method + " takes no weights");
   }
   if (options.steps && options.method != "autoround") {
     throw_usage("--steps belongs to --method autoround, not to {}", options.method);
@@ -64,6 +65,14 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
     throw_usage(
         "--method hqq chooses the offset beside a block's scale, and {} stores none: use int4 with "
         "--asymmetric, q4_1 or q5_1, or --method rtn",
+        recipe.name);
+  }
+  const bool four_bit_float = recipe.weights == DType::NF4 || recipe.weights == DType::FP4 ||
+                              recipe.weights == DType::NF4_DQ || recipe.weights == DType::FP4_DQ;
+  if (options.method == "learned-scales" && !four_bit_float) {
+    throw_usage(
+        "--method learned-scales chooses the scales of nf4 and fp4, and rtn chooses those of {} so already: "
+        "leave --method out",
         recipe.name);
   }
   if (options.method == "smoothquant" && recipe.weights != DType::INT8 && recipe.weights != DType::Q8_0) {
@@ -165,6 +174,7 @@ void run_quantize(const QuantizeFlags& options) {
     method.importance = &importance;
   }
   if (options.method == "hqq") method.hqq.emplace();
+  if (options.method == "learned-scales") method.scale = FourBitScale::learned;
   CalibrationData calibration;
   if (options.calibrates()) {
     calibration = options.calibration.load(checkpoint, pool);
@@ -194,12 +204,12 @@ void add_method_options(CLI::App& command, QuantizeFlags& options) {
   command
       .add_option(
           "--method", options.method,
-          "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
-          "calibration text: gptq makes "
+          "How codes are chosen: rtn (round-to-nearest); learned-scales, nf4 and fp4 with scales of the "
+          "least squared error; hqq, whose offsets forgive outliers; or by calibration text: gptq makes "
           "rounding errors good in other weights, awq scales the columns that matter, smoothquant those "
           "whose "
           "inputs have outliers (int8, q8_0), autoround learns each rounding")
-      ->check(CLI::IsMember({"rtn", "hqq", "gptq", "awq", "smoothquant", "autoround"}));
+      ->check(CLI::IsMember({"rtn", "learned-scales", "hqq", "gptq", "awq", "smoothquant", "autoround"}));
   command
       .add_option(
           "--steps", options.steps,
@@ -212,7 +222,7 @@ void add_method_options(CLI::App& command, QuantizeFlags& options) {
       ->check(CLI::Range(0.0, 1.0));
   command
       .add_option("--imatrix", options.imatrix,
-                  "Weight the errors of rtn with an importance matrix: 'nibble imatrix' "
+                  "Weight the errors of rtn and learned-scales with an importance matrix: 'nibble imatrix' "
                   "or llama.cpp writes it")
       ->type_name("FILE");
 }

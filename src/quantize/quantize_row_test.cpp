@@ -124,8 +124,8 @@ TEST_P(EveryDType, InstructionSetsGiveTheSameBits) {
   for (const float* row : {x.data(), x.data() + 2560}) {
     for (const float* weights :
          {static_cast<const float*>(nullptr), static_cast<const float*>(importance.data())}) {
-      rtn_baseline::kTable.row_quantizer(GetParam())(row, a.data(), 2560, weights);
-      rtn_avx2::kTable.row_quantizer(GetParam())(row, b.data(), 2560, weights);
+      rtn_baseline::kTable.row_quantizer(GetParam(), FourBitScale::absmax)(row, a.data(), 2560, weights);
+      rtn_avx2::kTable.row_quantizer(GetParam(), FourBitScale::absmax)(row, b.data(), 2560, weights);
       EXPECT_EQ(a, b) << (weights ? "weighted" : "equal weights");
     }
   }
