@@ -133,6 +133,8 @@ def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
     (["--method", "awq", "--type", "f16"], "F16 has none to choose: use --method rtn"),
     (["--method", "awq", "--calibration-tokens", "1000"], "context of 128"),
     (["--method", "smoothquant", "--type", "q4_0"], "Q4_0 has others: use --type int8 or q8_0, or --method awq"),
+    (["--method", "learned-scales"], "rtn chooses those of Q4_0 so already: leave --method out"),
+    (["--method", "learned-scales", "--type", "nf4", "--calibration", "self"], "or weight it with --imatrix"),
     (["--method", "awq", "--alpha", "0.5"], "--alpha belongs to --method smoothquant, not to awq"),
     (["--method", "smoothquant", "--type", "int8", "--alpha", "1.5"], "--alpha")])
 def test_wrong_usage_names_the_remedy(nibble, model, tmp_path, flags, message):
@@ -186,6 +188,24 @@ def test_hqq_in_a_type_of_our_own(nibble, model, tmp_path):
     nibble("quantize", model, "-o", out, "--type", "int4", "--group", 64, "--asymmetric", "--method", "hqq", "--quiet")
     nibble("logits", out, "--tokens", "1,2,3", "-o", tmp_path / "logits.npy")
     assert np.isfinite(np.load(tmp_path / "logits.npy")).all()
+
+
+@pytest.mark.parametrize("kind", [["nf4"], ["fp4"], ["nf4", "--double-quant"], ["fp4", "--double-quant"]])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_learned_scales_lose_less_than_the_largest_magnitude(nibble, model, text, tmp_path, kind, weighted):
+    out, back, weights, lost = tmp_path / "out.gguf", tmp_path / "back.gguf", tmp_path / "i.gguf", {}
+    moments = imatrix(nibble, model, weights, "--calibration", text)
+    source = {name: w for name, w in values(model).items() if w.ndim == 2}
+    for method in ("rtn", "learned-scales"):
+        nibble("quantize", model, "-o", out, "--type", *kind, "--pure", "--method", method, "--quiet",
+               *(["--imatrix", weights] if weighted else []))
+        nibble("quantize", out, "-o", back, "--type", "f32", "--quiet")
+        assert gguf.GGUFReader(back).fields["nibble.quantize.type"].contents() == "F32"
+        of_column = {name: moments[name + ".in_sum2"].ravel() if weighted else 1.0 for name in source}
+        lost[method] = {name: (of_column[name] * (values(back)[name] - w) ** 2).sum() for name, w in source.items()}
+        report = json.loads(nibble("inspect", out, "--json").stdout)
+        assert report["metadata"]["nibble.quantize.method"] == method
+    assert all(lost["learned-scales"][name] < 0.95 * lost["rtn"][name] for name in source), lost
 
 
 @pytest.fixture

@@ -2,20 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <deque>
 #include <optional>
 #include <utility>
 
 #include "quantize/block_grid.h"
 
 namespace nibble {
-
-namespace {
-
-bool has_float_values(DType dtype) {
-  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
-}
-
-}  // namespace
 
 GptqModel::GptqModel(const Checkpoint& checkpoint, const CalibrationData& data, TypeOf type_of,
                      const GptqOptions& options, ThreadPool& pool)
@@ -30,8 +23,9 @@ LayerTensors GptqModel::next_layer() {
   LayerTensors result;
   {
     std::deque<TensorBytes> memory;
-    const LayerWeights weights = load_layer(
-        checkpoint_, layer_, [&](const TensorView& tensor) { return pack_to_watch(tensor, memory); });
+    const LayerWeights weights = load_layer(checkpoint_, layer_, [&](const TensorView& tensor) {
+      return pack_to_watch(checkpoint_, tensor, memory, pool_);
+    });
     const LayerStatistics statistics =
         gather_statistics(run_, config, weights, false, InputStatistics::Kind::hessian, pool_);
     for (size_t input = 0; input < kInputMatrices.size(); ++input) {
@@ -46,16 +40,6 @@ LayerTensors GptqModel::next_layer() {
   run_.run_layer(load_quantized_layer(checkpoint_, layer_, result, type_of_, pool_), true, nullptr);
   ++layer_;
   return result;
-}
-
-Linear GptqModel::pack_to_watch(const TensorView& tensor, std::deque<TensorBytes>& memory) {
-  const bool is_float = has_float_values(tensor.dtype);
-  if (!is_float || tensor.cols() % dtype_info(DType::Q8_0).block_elements != 0) {
-    return Linear::pack(tensor, pool_);
-  }
-  const TensorBytes& bytes =
-      memory.emplace_back(round_to_nearest(checkpoint_, tensor, DType::Q8_0, nullptr, pool_));
-  return Linear::pack({tensor.name, DType::Q8_0, tensor.shape, bytes}, pool_);
 }
 
 TensorBytes GptqModel::output() {

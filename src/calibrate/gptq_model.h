@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <string>
 #include <vector>
 
@@ -27,9 +26,6 @@ class GptqModel {
   TensorBytes output();
 
  private:
-  /// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
-  /// take a third of the time and are near enough for second moments.
-  Linear pack_to_watch(const TensorView& tensor, std::deque<TensorBytes>& memory);
   /// Quantizes the matrices with one input.
   void quantize(const std::vector<const TensorView*>& tensors, const InputStatistics& input,
                 LayerTensors& result);

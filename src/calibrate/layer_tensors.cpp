@@ -10,6 +10,10 @@ namespace {
 
 constexpr size_t kRowsPerTask = 16;
 
+bool has_float_values(DType dtype) {
+  return dtype == DType::F32 || dtype == DType::F16 || dtype == DType::BF16;
+}
+
 }  // namespace
 
 bool takes_codes(const TensorView& tensor, DType to) {
@@ -38,6 +42,29 @@ TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& mat
     }
   });
   return bytes;
+}
+
+TensorBytes round_values(DType to, const float* values, uint64_t rows, uint64_t cols, const float* importance,
+                         ThreadPool& pool) {
+  const uint64_t stride = row_bytes(to, cols);
+  TensorBytes bytes(rows * stride);
+  pool.parallel_for(rows, kRowsPerTask, [&](size_t begin, size_t end) {
+    for (size_t row = begin; row < end; ++row) {
+      quantize_row(to, values + row * cols, &bytes[row * stride], cols, importance);
+    }
+  });
+  return bytes;
+}
+
+Linear pack_to_watch(const Checkpoint& checkpoint, const TensorView& tensor, std::deque<TensorBytes>& memory,
+                     ThreadPool& pool) {
+  const bool is_float = has_float_values(tensor.dtype);
+  if (!is_float || tensor.cols() % dtype_info(DType::Q8_0).block_elements != 0) {
+    return Linear::pack(tensor, pool);
+  }
+  const TensorBytes& bytes =
+      memory.emplace_back(round_to_nearest(checkpoint, tensor, DType::Q8_0, nullptr, pool));
+  return Linear::pack({tensor.name, DType::Q8_0, tensor.shape, bytes}, pool);
 }
 
 LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, const LayerTensors& quantized,

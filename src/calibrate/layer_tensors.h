@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -11,7 +12,7 @@
 #include "model/checkpoint.h"
 #include "runtime/layer_weights.h"
 
-/// What the methods that quantize layer by layer share (GptqModel, FoldedModel, AutoroundModel).
+/// What the methods that quantize layer by layer share (GptqModel, FoldedModel, AutoroundModel, PruneModel).
 namespace nibble {
 
 /// A tensor in its new type, rows in the source's order.
@@ -32,6 +33,15 @@ void read_rows(const Checkpoint& checkpoint, const TensorView& matrix, uint64_t 
 /// A matrix rounded to nearest; `importance` [cols] as in quantize_row, or null.
 TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& matrix, DType to,
                              const float* importance, ThreadPool& pool);
+
+/// Values [rows, cols] rounded to nearest; `importance` as above.
+TensorBytes round_values(DType to, const float* values, uint64_t rows, uint64_t cols, const float* importance,
+                         ThreadPool& pool);
+
+/// Weights for a pass that only gathers statistics: float ones as Q8_0 in `memory`, whose integer products
+/// take a third of the time and are near enough for second moments.
+Linear pack_to_watch(const Checkpoint& checkpoint, const TensorView& tensor, std::deque<TensorBytes>& memory,
+                     ThreadPool& pool);
 
 /// A layer with its matrices in `quantized` in place of the source's.
 LayerWeights load_quantized_layer(const Checkpoint& checkpoint, uint32_t layer, const LayerTensors& quantized,

@@ -37,6 +37,11 @@ GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe, const Quan
   metadata.set("general.quantization_version", uint32_t(2));
   metadata.set("nibble.quantize.type", recipe.name);
   metadata.set("nibble.quantize.method", method_name(method));
+  if (method.prune) {
+    const bool wanda = method.prune->method == PruneMethod::wanda;
+    metadata.set("nibble.prune.method", std::string(wanda ? "wanda" : "sparsegpt"));
+    metadata.set("nibble.prune.sparsity", sparsity_name(method.prune->sparsity));
+  }
   if (method.calibration != nullptr) {
     metadata.set("nibble.calibration.source", method.calibration->source);
     metadata.set("nibble.calibration.sequences", uint32_t(method.calibration->sequences.size()));
@@ -103,10 +108,11 @@ void write_by_layer(const Job& job, const Options& options, TensorWriter& writer
 
 /// Decides every tensor before anything is written.
 QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, const ModelConfig& config,
-                             const Recipe& recipe) {
+                             const Recipe& recipe, const QuantizeMethod& method) {
   QuantizeSummary summary;
   for (const TensorView* tensor : tensors) {
-    const RecipeChoice choice = recipe_choice(recipe, config, *tensor);
+    RecipeChoice choice = recipe_choice(recipe, config, *tensor);
+    if (method.prune) choice = pruned_choice(*tensor, choice, method.prune->sparsity);
     const auto bytes = tensor_bytes(choice.dtype, tensor->rows(), tensor->cols());
     if (!bytes)
       fail("tensor {} has rows of {} values, which {} can't hold", tensor->name, tensor->cols(),
@@ -151,9 +157,9 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
                                const std::filesystem::path& output, ThreadPool& pool) {
   const auto start = std::chrono::steady_clock::now();
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
-  const bool by_layers = method.gptq || method.awq || method.smoothquant || method.autoround;
+  const bool by_layers = method.gptq || method.awq || method.smoothquant || method.autoround || method.prune;
   Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, pool};
-  QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
+  QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe, method);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
     declared.push_back({summary.tensors[i].name, summary.tensors[i].to, job.tensors[i]->shape});
@@ -171,6 +177,8 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
       write_by_layer<AwqModel>(job, *method.awq, writer);
     } else if (method.smoothquant) {
       write_by_layer<SmoothQuantModel>(job, *method.smoothquant, writer);
+    } else if (method.prune) {
+      write_by_layer<PruneModel>(job, *method.prune, writer);
     } else if (method.autoround) {
       write_by_layer<AutoroundModel>(job, *method.autoround, writer);
     } else {

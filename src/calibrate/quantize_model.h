@@ -9,6 +9,7 @@
 #include "calibrate/autoround_model.h"
 #include "calibrate/calibration_data.h"
 #include "calibrate/imatrix.h"
+#include "calibrate/prune_model.h"
 #include "calibrate/recipe.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
@@ -47,13 +48,14 @@ struct QuantizeMethod {
   std::optional<AwqOptions> awq;                  ///< needs calibration
   std::optional<SmoothQuantOptions> smoothquant;  ///< needs calibration
   std::optional<AutoroundOptions> autoround;      ///< needs calibration
+  std::optional<PruneOptions> prune;              ///< needs calibration; what is left is rounded to nearest
   const CalibrationData* calibration = nullptr;   ///< also goes into the file's metadata
 };
 
 /// Writes a checkpoint with its tensors as the recipe says as one GGUF file. Round-to-nearest and HQQ stream
 /// rows: memory stays at a few tens of MB whatever the model's size (a tensor with double quantization adds
 /// an eighth of its float32 size); GPTQ, AWQ, SmoothQuant and AutoRound hold one layer, what they know of it,
-/// and the calibration's hidden states, and take matrices whose type has no grid
+/// and the calibration's hidden states, as pruning does, and take matrices whose type has no grid
 /// (quantize/block_grid.h) to nearest. `metadata` is what the file carries; the keys that describe the
 /// quantization are set here. Hugging Face checkpoints get GGUF's row order (model/). Throws Error naming the
 /// tensor and the row that holds a NaN or an infinity; the target appears only when complete.

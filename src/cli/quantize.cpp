@@ -27,28 +27,43 @@ namespace {
 struct QuantizeFlags {
   CommonOptions common;
   CalibrationFlags calibration;
-  std::string model, output, imatrix, method = "rtn";
+  std::string model, output, imatrix, method = "rtn", prune, sparsity;
   RecipeRequest request;
   std::optional<uint32_t> steps;
   std::optional<float> alpha;
   std::string output_type, embedding_type;
   bool pure = false, json = false;
-  bool calibrates() const { return method != "rtn" && method != "hqq" && method != "learned-scales"; }
+  bool chooses_by_text() const { return method != "rtn" && method != "hqq" && method != "learned-scales"; }
+  bool calibrates() const { return chooses_by_text() || !prune.empty(); }
   bool takes_importance() const { return method == "rtn" || method == "learned-scales"; }
 };
+
+void check_pruning(const QuantizeFlags& options) {
+  if (options.prune.empty()) {
+    if (!options.sparsity.empty()) throw_usage("--sparsity says how much --prune takes: give --prune too");
+    return;
+  }
+  if (options.method != "rtn") {
+    throw_usage("--prune rounds what is left to nearest: leave --method {} out", options.method);
+  }
+  if (!options.imatrix.empty()) {
+    throw_usage("--prune weights errors by its own calibration: leave --imatrix out");
+  }
+}
 
 void check(const QuantizeFlags& options) {
   check_output_path("-o", options.output,
                     {options.model, options.imatrix, options.calibration.options.source});
   check_input_file(options.imatrix);
+  check_pruning(options);
   if (!options.calibrates() && options.calibration.given()) {
     throw_usage("--method {} uses no calibration text: leave --calibration out{}", options.method,
                 options.takes_importance() ? ", or weight it with --imatrix" : "");
   }
   if (!options.takes_importance() && !options.imatrix.empty()) {
     throw_usage("--imatrix weights --method rtn and learned-scales; {}",
-                options.calibrates() ? options.method + " gathers more by calibration"
-                                     : options.method + " takes no weights");
+                options.chooses_by_text() ? options.method + " gathers more by calibration"
+                                          : options.method + " takes no weights");
   }
   if (options.steps && options.method != "autoround") {
     throw_usage("--steps belongs to --method autoround, not to {}", options.method);
@@ -56,6 +71,13 @@ void check(const QuantizeFlags& options) {
   if (options.alpha && options.method != "smoothquant") {
     throw_usage("--alpha belongs to --method smoothquant, not to {}", options.method);
   }
+}
+
+void check_dense(DType dtype) {
+  const auto dense = dense_dtype(dtype);
+  if (!dense) return;
+  throw_usage("{} is how pruned matrices are stored: use {} with --prune and --sparsity 2:4",
+              dtype_name(dtype), dtype_name(*dense));
 }
 
 /// HQQ needs an offset beside one scale; methods that choose code by code need a type whose scales are known
@@ -81,7 +103,7 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
         "q8_0, or --method awq",
         recipe.name);
   }
-  if (!options.calibrates() || has_grid(recipe.weights)) return;
+  if (!options.chooses_by_text() || has_grid(recipe.weights)) return;
   throw_usage(
       "--method {} rounds to codes within a block's scales, and {} has none to choose: use --method rtn",
       options.method, recipe.name);
@@ -90,11 +112,13 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
 DType dtype_option(const std::string& flag, const std::string& name) {
   const auto dtype = dtype_from_name(name);
   if (!dtype) throw_usage("{} {}: unknown tensor type; 'nibble quantize --help' lists them", flag, name);
+  check_dense(*dtype);
   return *dtype;
 }
 
 Recipe recipe_of(const QuantizeFlags& options) {
   Recipe recipe = make_recipe(options.request);
+  check_dense(recipe.weights);
   recipe.pure = options.pure;
   if (options.pure && !(options.output_type.empty() && options.embedding_type.empty())) {
     throw_usage("--pure gives every matrix the same type: leave it or the types of single tensors out");
@@ -160,6 +184,20 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
              others > 0 ? fmt::format(" (and {} more)", others) : "", dtype_name(first->to));
 }
 
+PruneOptions prune_options(const QuantizeFlags& options) {
+  PruneOptions result;
+  result.method = options.prune == "wanda" ? PruneMethod::wanda : PruneMethod::sparsegpt;
+  if (!options.sparsity.empty()) result.sparsity = parse_sparsity(options.sparsity);
+  return result;
+}
+
+/// Types that cannot be pruned are told before the text is read, which may take long.
+void check_pruned_types(const Checkpoint& checkpoint, const Recipe& recipe, const PruneOptions& options) {
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    pruned_choice(tensor, recipe_choice(recipe, checkpoint.config(), tensor), options.sparsity);
+  }
+}
+
 void run_quantize(const QuantizeFlags& options) {
   check(options);
   Progress::set_quiet(options.common.quiet);
@@ -175,6 +213,10 @@ void run_quantize(const QuantizeFlags& options) {
   }
   if (options.method == "hqq") method.hqq.emplace();
   if (options.method == "learned-scales") method.scale = FourBitScale::learned;
+  if (!options.prune.empty()) {
+    method.prune = prune_options(options);
+    check_pruned_types(*checkpoint, recipe, *method.prune);
+  }
   CalibrationData calibration;
   if (options.calibrates()) {
     calibration = options.calibration.load(checkpoint, pool);
@@ -225,6 +267,16 @@ void add_method_options(CLI::App& command, QuantizeFlags& options) {
                   "Weight the errors of rtn and learned-scales with an importance matrix: 'nibble imatrix' "
                   "or llama.cpp writes it")
       ->type_name("FILE");
+  command
+      .add_option(
+          "--prune", options.prune,
+          "Make weights zero by calibration text and round the others to nearest: wanda, or sparsegpt, "
+          "which makes their errors good in the others")
+      ->check(CLI::IsMember({"wanda", "sparsegpt"}));
+  command.add_option(
+      "--sparsity", options.sparsity,
+      "What --prune takes: a share, or N:M, where N of M neighbours stay; default 0.5. q8_0 and "
+      "q4_0 store 2:4, 4:8 and 16:32 without the zeros");
 }
 
 }  // namespace

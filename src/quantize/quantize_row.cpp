@@ -6,6 +6,7 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "quantize/rtn/table.h"
+#include "quantize/sparse_row.h"
 
 namespace nibble {
 
@@ -28,6 +29,11 @@ std::vector<float> normalized_importance(const float* importance, uint64_t n) {
 
 void quantize_row(DType dtype, const float* x, std::byte* out, uint64_t cols, const float* importance,
                   FourBitScale scale) {
+  if (const auto dense = dense_dtype(dtype)) {
+    std::vector<std::byte> row(row_bytes(*dense, cols));
+    quantize_row(*dense, x, row.data(), cols, importance);
+    return store_sparse_row(dtype, row.data(), out, cols);
+  }
   const RowQuantizer quantizer = rtn_table().row_quantizer(dtype, scale);
   if (quantizer == nullptr) fail("{} is quantized tensor by tensor, not row by row", dtype_name(dtype));
   const std::vector<float> weights = normalized_importance(importance, cols);

@@ -12,7 +12,8 @@ namespace nibble {
 /// Round-to-nearest quantization of one row of `cols` values into dtype's blocks (tensor/blocks.h), scales
 /// chosen to minimize the squared error. `importance` [cols], or null for equal, weights each column's
 /// error; its values are finite and not negative. NF4 and FP4 take bitsandbytes' scales and codes, which
-/// know no weights, unless `scale` says otherwise. Not for Layout::planes (quantize/double_quant.h).
+/// know no weights, unless `scale` says otherwise. Not for Layout::planes (quantize/double_quant.h). Sparse
+/// types take the scales and codes of their dense twins; a block with more than they store is an Error.
 ///
 /// Values must be finite (quantize/finite.h); cols must be a multiple of the block. Values beyond what the
 /// type reaches become its largest. The result depends on nothing else: neither the machine's

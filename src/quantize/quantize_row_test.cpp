@@ -18,10 +18,11 @@
 namespace nibble {
 namespace {
 
+/// Types that take any row.
 std::vector<DType> row_dtypes() {
   std::vector<DType> dtypes;
   for (const DTypeInfo& info : all_dtypes()) {
-    if (info.layout != Layout::planes) dtypes.push_back(info.dtype);
+    if (info.layout != Layout::planes && !dense_dtype(info.dtype)) dtypes.push_back(info.dtype);
   }
   return dtypes;
 }
