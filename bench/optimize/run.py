@@ -16,11 +16,13 @@ import random
 import subprocess
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-SINGLE = [("rtn", ["q4_0"]), ("rtn", ["iq4_nl"]), ("rtn", ["q5_0"]), ("rtn", ["q4_k_m"]), ("rtn", ["q8_0"]),
-          ("imatrix", ["q4_0"]), ("imatrix", ["iq4_nl"]), ("imatrix", ["q5_0"]), ("imatrix", ["q4_k_m"]),
-          ("gptq", ["q4_0"]), ("gptq", ["iq4_nl"]), ("gptq", ["q5_0"]), ("gptq", ["q4_k_m"]),
-          ("gptq", ["int4", "--group", "64", "--pure"]), ("gptq", ["iq4_nl", "--pure"]),
-          ("awq", ["q4_0"]), ("awq", ["iq4_nl"]), ("awq", ["q5_0"]), ("awq", ["int4", "--group", "64", "--pure"])]
+# The ones that come nearest first.
+SINGLE = [("awq", ["iq4_nl"]), ("gptq", ["int4", "--group", "64", "--pure"]), ("gptq", ["iq4_nl", "--pure"]),
+          ("awq", ["iq4_nl", "--pure"]), ("awq", ["q5_0"]), ("awq", ["q4_0"]), ("imatrix", ["iq4_nl"]),
+          ("gptq", ["q5_0"]), ("awq", ["int4", "--group", "64", "--pure"]), ("imatrix", ["q5_0"]),
+          ("imatrix", ["q4_k_m"]), ("gptq", ["q4_k_m"]), ("gptq", ["iq4_nl"]), ("gptq", ["q4_0"]),
+          ("imatrix", ["q4_0"]), ("rtn", ["q8_0"]), ("rtn", ["q5_0"]), ("rtn", ["iq4_nl"]), ("rtn", ["q4_0"]),
+          ("rtn", ["q4_k_m"])]
 
 
 def parse_arguments():

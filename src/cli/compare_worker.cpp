@@ -38,10 +38,8 @@ struct WorkerOptions {
 };
 
 ordered_json describe(const Checkpoint& checkpoint) {
-  uint64_t bytes = 0;
   ordered_json types = ordered_json::object();
   for (const TensorView& tensor : checkpoint.tensors()) {
-    bytes += tensor.data.size();
     const std::string type(dtype_name(tensor.dtype));
     types[type] = types.value(type, 0) + 1;
   }
@@ -50,7 +48,7 @@ ordered_json describe(const Checkpoint& checkpoint) {
           {"name_in_file", config.name},
           {"parameters", checkpoint.parameters()},
           {"file_bytes", checkpoint.file_bytes()},
-          {"bits_per_weight", 8.0 * double(bytes) / double(checkpoint.parameters())},
+          {"bits_per_weight", checkpoint.bits_per_weight()},
           {"tensor_types", types}};
 }
 

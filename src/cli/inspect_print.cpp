@@ -75,7 +75,7 @@ void print_model(const InspectReport& report, const Checkpoint& checkpoint) {
                                    : "Hugging Face checkpoint");
   line("parameters", readable_count(checkpoint.parameters()));
   line("size", fmt::format("{}, {:.3f} bits per weight", readable_size(checkpoint.file_bytes()),
-                           report.bits_per_weight));
+                           checkpoint.bits_per_weight()));
   line("layers", fmt::format("{}, {} wide, feed-forward {}", c.n_layers, c.hidden, c.ffn));
   line("attention", describe_attention(c));
   line("rotation", describe_rope(c.rope));
@@ -96,8 +96,8 @@ void print_types(const InspectReport& report, const Checkpoint& checkpoint) {
   }
   if (report.types.size() > 1) {
     fmt::print("  {:<11} {:>7} {:>11} {:>10} {:>12.3f}\n", "all", checkpoint.tensors().size(),
-               readable_count(checkpoint.parameters()), readable_size(report.tensor_bytes),
-               report.bits_per_weight);
+               readable_count(checkpoint.parameters()), readable_size(checkpoint.tensor_bytes()),
+               checkpoint.bits_per_weight());
   }
 }
 

@@ -142,8 +142,6 @@ ordered_json tensors_json(const Checkpoint& checkpoint) {
 InspectReport inspect(const Checkpoint& checkpoint, uint32_t context, KvType kv_type) {
   InspectReport report;
   report.types = summarize_types(checkpoint);
-  for (const TypeSummary& type : report.types) report.tensor_bytes += type.bytes;
-  report.bits_per_weight = 8.0 * double(report.tensor_bytes) / double(checkpoint.parameters());
   if (const GgufFile* gguf = checkpoint.gguf()) {
     report.tokenizer = gguf_tokenizer(gguf->metadata());
     report.chat_template = gguf->metadata().contains("tokenizer.chat_template");
@@ -174,8 +172,8 @@ ordered_json inspect_json(const InspectReport& report, const Checkpoint& checkpo
       {"name", checkpoint.config().name},
       {"parameters", checkpoint.parameters()},
       {"file_bytes", checkpoint.file_bytes()},
-      {"tensor_bytes", report.tensor_bytes},
-      {"bits_per_weight", report.bits_per_weight},
+      {"tensor_bytes", checkpoint.tensor_bytes()},
+      {"bits_per_weight", checkpoint.bits_per_weight()},
       {"config", config_json(checkpoint.config())},
       {"types", types_json(report)},
       {"tokenizer", report.tokenizer.empty() ? ordered_json() : ordered_json(report.tokenizer)},

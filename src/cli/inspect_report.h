@@ -22,14 +22,12 @@ struct TypeSummary {
 };
 
 struct InspectReport {
-  uint64_t tensor_bytes = 0;
   std::vector<TypeSummary> types;  ///< the largest first
   std::string tokenizer;           ///< "gpt2 (smollm), 49152 tokens", or empty
   bool chat_template = false;
   uint32_t context = 0;
   KvType kv_type = KvType::f16;
   MemoryPlan memory;
-  double bits_per_weight = 0;  ///< of the tensors alone
 };
 
 InspectReport inspect(const Checkpoint& checkpoint, uint32_t context, KvType kv_type);

@@ -121,6 +121,22 @@ HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, Calib
   return held_out;
 }
 
+/// Questions that the model's context can hold with each of their choices: a longer one would end the work
+/// when all but it is done.
+std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, const Checkpoint& checkpoint) {
+  const auto tokenizer = Tokenizer::create(load_vocabulary(checkpoint));
+  std::vector<ArcQuestion> result;
+  for (const ArcQuestion& question : questions) {
+    const bool fits =
+        std::all_of(question.choices.begin(), question.choices.end(), [&](const ArcChoice& choice) {
+          const std::string text = "Question: " + question.stem + "\nAnswer: " + choice.text;
+          return tokenizer->encode(text, {}).size() + 1 < checkpoint.config().context_length;
+        });
+    if (fits) result.push_back(question);
+  }
+  return result;
+}
+
 void run_optimize(const OptimizeFlags& options) {
   check(options);
   Progress::set_quiet(options.common.quiet);
@@ -136,7 +152,7 @@ void run_optimize(const OptimizeFlags& options) {
   if (text.empty()) calibration.options.sequences += options.chunks;
   CalibrationData data = calibration.load(checkpoint, pool);
   HeldOut held_out = held_out_of(options, text, data, *checkpoint);
-  held_out.questions = sample_arc(arc.questions, options.limit, 0);
+  held_out.questions = fitting(sample_arc(arc.questions, options.limit, 0), *checkpoint);
   held_out.arc_source = fmt::format(
       "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
   const auto say = [&](const std::string& line) {

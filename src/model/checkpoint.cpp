@@ -65,6 +65,12 @@ uint64_t Checkpoint::parameters() const {
   return total;
 }
 
+uint64_t Checkpoint::tensor_bytes() const {
+  uint64_t bytes = 0;
+  for (const TensorView& tensor : tensors_) bytes += tensor.data.size();
+  return bytes;
+}
+
 const TensorView* Checkpoint::find(const std::string& name) const {
   const auto at = index_.find(name);
   return at == index_.end() ? nullptr : &tensors_[at->second];

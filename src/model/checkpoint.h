@@ -25,6 +25,8 @@ class Checkpoint {
   const ModelConfig& config() const { return config_; }
   uint64_t file_bytes() const { return file_bytes_; }
   uint64_t parameters() const;
+  uint64_t tensor_bytes() const;  ///< of all tensors; the file has metadata beside them
+  double bits_per_weight() const { return 8.0 * double(tensor_bytes()) / double(parameters()); }
 
   const std::vector<TensorView>& tensors() const { return tensors_; }  ///< in file order
   const TensorView* find(const std::string& name) const;

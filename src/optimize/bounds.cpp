@@ -70,7 +70,7 @@ std::string PlanBounds::learn(const Plan& plan, const Measured& measured) {
   if (request_.max_loss && measured.loss(request_.metric).upper > *request_.max_loss) {
     const MeasuredLoss loss = measured.loss(request_.metric);
     return fmt::format("--max-loss {}: it loses {}, with 95% confidence less than {}",
-                       loss_text(request_.metric, *request_.max_loss), loss_text(request_.metric, loss.mean),
+                       bound_text(request_.metric, *request_.max_loss), loss_text(request_.metric, loss.mean),
                        loss_text(request_.metric, loss.upper));
   }
   return {};
@@ -94,7 +94,7 @@ std::string PlanBounds::explain(const Choices& choices) const {
   std::vector<std::string> given, nearest;
   if (request_.max_size) given.push_back("--max-size " + short_bytes(*request_.max_size));
   if (request_.max_memory) given.push_back("--max-memory " + short_bytes(*request_.max_memory));
-  if (request_.max_loss) given.push_back("--max-loss " + loss_text(request_.metric, *request_.max_loss));
+  if (request_.max_loss) given.push_back("--max-loss " + bound_text(request_.metric, *request_.max_loss));
   if (request_.min_speed) given.push_back(fmt::format("--min-speed {}", *request_.min_speed));
   if (all.bytes) {
     // The smallest: without a bound of loss, of any loss.
@@ -107,7 +107,7 @@ std::string PlanBounds::explain(const Choices& choices) const {
   }
   if (all.loss) {
     const auto plan = find_plan(choices, {all.bytes, {}, all.seconds});
-    if (plan) nearest.push_back("--max-loss " + loss_text(request_.metric, predicted_loss(*plan) / kAim));
+    if (plan) nearest.push_back("--max-loss " + bound_text(request_.metric, predicted_loss(*plan) / kAim));
   }
   if (all.seconds) {
     const auto plan = find_plan(choices, {all.bytes, all.loss, {}});

@@ -42,7 +42,7 @@ TEST(PlanBounds, AMeasurementThatBreaksTheLossTightensIt) {
   const auto first = find_plan(two_matrices(), bounds.bounds());
   ASSERT_TRUE(first);
   EXPECT_EQ(first->bytes, 40'000u);
-  EXPECT_THAT(bounds.learn(*first, measured(*first, 3 * first->loss)), HasSubstr("--max-loss 0.0300"));
+  EXPECT_THAT(bounds.learn(*first, measured(*first, 3 * first->loss)), HasSubstr("--max-loss 0.03"));
   const auto second = find_plan(two_matrices(), bounds.bounds());
   ASSERT_TRUE(second);
   EXPECT_GT(second->bytes, first->bytes);
@@ -85,9 +85,9 @@ TEST(PlanBounds, ExplainsWhatIsInTheWay) {
   PlanBounds bounds(request, 500, 7000);
   ASSERT_FALSE(find_plan(two_matrices(), bounds.bounds()));
   const std::string why = bounds.explain(two_matrices());
-  EXPECT_THAT(why, HasSubstr("--max-size 30.5 kB and --max-loss 0.0100"));
+  EXPECT_THAT(why, HasSubstr("--max-size 30.5 kB and --max-loss 0.01"));
   EXPECT_THAT(why, HasSubstr("--max-size 80.5 kB"));
-  EXPECT_THAT(why, HasSubstr("--max-loss 0.1158"));  // 0.11 with the aim's margin
+  EXPECT_THAT(why, HasSubstr("--max-loss 0.116"));  // 0.11 with the aim's margin
   request.max_size = 100;
   request.max_loss = {};
   EXPECT_THAT(PlanBounds(request, 500, 7000).explain(two_matrices()), HasSubstr("--max-size 20.5 kB"));

@@ -60,6 +60,11 @@ std::string loss_text(LossMetric metric, double loss) {
   return fmt::format("{:.2f} points", 100 * loss);
 }
 
+std::string bound_text(LossMetric metric, double loss) {
+  if (metric == LossMetric::kld) return fmt::format("{:.3g}", loss);
+  return fmt::format("{:.3g}%", 100 * loss);
+}
+
 double parse_loss(const std::string& text) {
   const bool percent = text.ends_with("%");
   const char *begin = text.data(), *end = begin + text.size() - (percent ? 1 : 0);

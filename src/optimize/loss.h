@@ -32,6 +32,8 @@ MeasuredLoss arc_loss(const PairedDifference& difference);
 
 /// "0.0123", "+1.23%" or "1.2 points", as the metric is written.
 std::string loss_text(LossMetric metric, double loss);
+/// A bound as the command line takes it: "1%", or "0.05" for the KL divergence.
+std::string bound_text(LossMetric metric, double loss);
 /// "1%" or "0.01"; throws UsageError naming the flag's value where it is not a positive number.
 double parse_loss(const std::string& text);
 

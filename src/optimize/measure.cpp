@@ -29,12 +29,6 @@ double decode_speed(Engine& engine, KvType kv_type) {
   return run_bench(model, engine.pool(), bench).decode.front().median();
 }
 
-double tensor_bits(const Checkpoint& checkpoint) {
-  uint64_t bytes = 0;
-  for (const TensorView& tensor : checkpoint.tensors()) bytes += tensor.data.size();
-  return 8.0 * double(bytes) / double(checkpoint.parameters());
-}
-
 }  // namespace
 
 MeasuredLoss Measured::loss(LossMetric metric) const {
@@ -57,7 +51,7 @@ Measured Measurer::measure(const std::filesystem::path& model, bool with_arc) {
   const Checkpoint& checkpoint = engine->model().checkpoint();
   Measured result;
   result.file_bytes = checkpoint.file_bytes();
-  result.bits_per_weight = tensor_bits(checkpoint);
+  result.bits_per_weight = checkpoint.bits_per_weight();
   result.memory_bytes = plan_memory(checkpoint, options_.context, options_.kv_type).total();
   result.kld = evaluate_kld(*engine, *original_, held_out_.windows);
   if (with_arc) measure_arc(*engine, result);

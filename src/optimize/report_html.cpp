@@ -21,7 +21,7 @@ std::vector<std::string> bounds_of(const OptimizeRequest& request) {
   if (request.max_memory) bounds.push_back("memory at most " + short_bytes(*request.max_memory));
   if (request.max_loss) {
     bounds.push_back(fmt::format("loss ({}) at most {} with 95% confidence", loss_metric_name(request.metric),
-                                 loss_text(request.metric, *request.max_loss)));
+                                 bound_text(request.metric, *request.max_loss)));
   }
   if (request.min_speed) bounds.push_back(fmt::format("at least {} tokens/s", *request.min_speed));
   return bounds;
