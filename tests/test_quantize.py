@@ -246,6 +246,16 @@ def test_a_recipe_is_what_its_flags_are(nibble, small_model, tmp_path):
     assert {n: t.data.tobytes() for n, t in a.items()} == {n: t.data.tobytes() for n, t in b.items()}
 
 
+@pytest.mark.parametrize("kind, method", [("q4_1", "hqq"), ("nf4", "learned-scales")])
+def test_a_recipe_names_its_method(nibble, small_model, tmp_path, kind, method):
+    recipe, files = tmp_path / "recipe.json", []
+    recipe.write_text(json.dumps({"nibble_recipe": 1, "type": kind, "method": method}))
+    for flags in (["--recipe", recipe], ["--type", kind, "--method", method], ["--type", kind]):
+        nibble("quantize", small_model, "-o", tmp_path / "out.gguf", *flags, "--quiet")
+        files.append((tmp_path / "out.gguf").read_bytes())
+    assert files[0] == files[1] != files[2]
+
+
 @pytest.mark.parametrize("text, told", [
     ("{", "this is no recipe"), ('{"type": "q4_0"}', "this is no recipe"),
     ('{"nibble_recipe": 2, "type": "q4_0"}', "it is of version 2"),
@@ -257,6 +267,9 @@ def test_a_recipe_is_what_its_flags_are(nibble, small_model, tmp_path):
      "it may be 'rtn'"),
     ('{"nibble_recipe": 1, "type": "q4_0", "method": "gptq", "calibration": {"source": "self", "sequences": 0}}',
      "'sequences' is 0"),
+    ('{"nibble_recipe": 1, "type": "q8_s50"}', "recipe.json: Q8_S50 is how pruned matrices are stored"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "tensors": {"blk.0.attn_v.weight": "q4_s50"}}',
+     "recipe.json: Q4_S50 is how pruned matrices are stored"),
 ])
 def test_a_bad_recipe_is_refused(nibble, small_model, tmp_path, text, told):
     recipe = tmp_path / "recipe.json"

@@ -20,6 +20,8 @@ COMMANDS = {
     "gptq": ["quantize", "--type", "q4_0", "--method", "gptq"],
     "awq": ["quantize", "--type", "q4_0", "--method", "awq"],
     "autoround": ["quantize", "--type", "q4_0", "--method", "autoround", "--steps", 4],
+    "smoothquant": ["quantize", "--type", "q8_0", "--method", "smoothquant"],
+    "wanda": ["quantize", "--type", "q4_0", "--prune", "wanda", "--sparsity", "2:4"],
     "imatrix": ["imatrix"],
 }
 
@@ -96,7 +98,8 @@ def state_of(out):
     return state
 
 
-@pytest.mark.parametrize("name, step", [("gptq", 3), ("awq", 11), ("autoround", 11), ("imatrix", 2)])
+@pytest.mark.parametrize("name, step", [("gptq", 3), ("awq", 11), ("autoround", 11), ("smoothquant", 11),
+                                        ("wanda", 11), ("imatrix", 2)])
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_file(run, faulty, tmp_path, name, step):
     reference = tmp_path / "reference"
     run(name, reference)

@@ -15,7 +15,7 @@
 #include "model/checkpoint.h"
 #include "runtime/layer_weights.h"
 
-/// What the methods that quantize layer by layer share (GptqModel, AwqModel, AutoroundModel).
+/// What the methods that quantize layer by layer share (GptqModel, FoldedModel, AutoroundModel, PruneModel).
 namespace nibble {
 
 /// A tensor in its new type, rows in the source's order.
@@ -41,7 +41,8 @@ TensorBytes round_to_nearest(const Checkpoint& checkpoint, const TensorView& mat
                              const float* importance, ThreadPool& pool);
 
 /// A matrix that a method made in its type, or, where the check fails (TensorTypes::accept), what `rows` are
-/// in wider ones, rounded to nearest. `rows` is what the matrix stands for: with AWQ, scaled ones.
+/// in wider ones, rounded to nearest. `rows` is what the matrix stands for: those of the source, or the
+/// scaled or pruned ones.
 TensorBytes settle(const TensorView& matrix, TensorBytes bytes, TensorTypes& types, RowReader rows,
                    ThreadPool& pool);
 /// The same for rows that stay those of the source.

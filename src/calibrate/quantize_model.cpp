@@ -9,6 +9,7 @@
 #include "calibrate/awq_model.h"
 #include "calibrate/gptq_model.h"
 #include "calibrate/model_state.h"
+#include "calibrate/smoothquant_model.h"
 #include "calibrate/tensor_writer.h"
 #include "model/rope_factors.h"
 #include "model/tensor_names.h"
@@ -22,8 +23,14 @@ constexpr const char* kRopeFactors = "rope_freqs.weight";
 std::string method_name(const QuantizeMethod& method) {
   if (method.gptq) return "gptq";
   if (method.awq) return "awq";
+  if (method.smoothquant) return "smoothquant";
   if (method.autoround) return "autoround";
+  if (method.scale == FourBitScale::learned) return "learned-scales";
   return method.hqq ? "hqq" : "rtn";
+}
+
+std::string prune_name(PruneMethod method) {
+  return method == PruneMethod::wanda ? "wanda" : "sparsegpt";
 }
 
 GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe, const QuantizeMethod& method) {
@@ -35,6 +42,10 @@ GgufMetadata with_recipe(GgufMetadata metadata, const Recipe& recipe, const Quan
   metadata.set("general.quantization_version", uint32_t(2));
   metadata.set("nibble.quantize.type", recipe.name);
   metadata.set("nibble.quantize.method", method_name(method));
+  if (method.prune) {
+    metadata.set("nibble.prune.method", prune_name(method.prune->method));
+    metadata.set("nibble.prune.sparsity", sparsity_name(method.prune->sparsity));
+  }
   if (method.calibration != nullptr) {
     metadata.set("nibble.calibration.source", method.calibration->source);
     metadata.set("nibble.calibration.sequences", uint32_t(method.calibration->sequences.size()));
@@ -73,7 +84,7 @@ struct Job {
     const Importance* importance = method.importance;
     const auto weights = importance ? importance->find(tensor.name) : Importance::const_iterator();
     const bool weighted = importance && weights != importance->end();
-    writer.write(tensor, weighted ? weights->second.data() : nullptr);
+    writer.write(tensor, weighted ? weights->second.data() : nullptr, method.scale);
   }
 };
 
@@ -115,12 +126,19 @@ std::set<std::string> matrices_to_nearest(const Recipe& recipe) {
   return names;
 }
 
+/// The type of a tensor under recipe and method.
+RecipeChoice choice_of(const TensorView& tensor, const ModelConfig& config, const Recipe& recipe,
+                       const QuantizeMethod& method) {
+  const RecipeChoice choice = recipe_choice(recipe, config, tensor);
+  return method.prune ? pruned_choice(tensor, choice, method.prune->sparsity) : choice;
+}
+
 /// Decides every tensor before anything is written.
 QuantizeSummary plan_tensors(const std::vector<const TensorView*>& tensors, const ModelConfig& config,
-                             const Recipe& recipe) {
+                             const Recipe& recipe, const QuantizeMethod& method) {
   QuantizeSummary summary;
   for (const TensorView* tensor : tensors) {
-    const RecipeChoice choice = recipe_choice(recipe, config, *tensor);
+    const RecipeChoice choice = choice_of(*tensor, config, recipe, method);
     const auto bytes = tensor_bytes(choice.dtype, tensor->rows(), tensor->cols());
     if (!bytes)
       fail("tensor {} has rows of {} values, which {} can't hold", tensor->name, tensor->cols(),
@@ -182,7 +200,7 @@ void check_recipe(const Checkpoint& checkpoint, const Recipe& recipe) {
 /// All tensors, and the rope factors that the checkpoint has none of.
 void write_tensors(Job& job, const Recipe& recipe, const std::vector<float>& rope_factors, GgufWriter& file) {
   const QuantizeMethod& method = job.method;
-  const bool by_layers = method.gptq || method.awq || method.autoround;
+  const bool by_layers = method.by_layers();
   const std::string title = "quantize to " + recipe.name;
   // The output matrix counts as a layer.
   Progress progress = by_layers ? Progress(title, uint64_t(job.checkpoint.config().n_layers) + 1, "layers",
@@ -194,6 +212,10 @@ void write_tensors(Job& job, const Recipe& recipe, const std::vector<float>& rop
                               writer);
   } else if (method.awq) {
     write_by_layer<AwqModel>(job, *method.awq, progress, writer);
+  } else if (method.smoothquant) {
+    write_by_layer<SmoothQuantModel>(job, *method.smoothquant, progress, writer);
+  } else if (method.prune) {
+    write_by_layer<PruneModel>(job, *method.prune, progress, writer);
   } else if (method.autoround) {
     write_by_layer<AutoroundModel>(job, *method.autoround, progress, writer);
   } else {
@@ -211,11 +233,16 @@ RunState::Job quantize_job(const Checkpoint& checkpoint, const Recipe& recipe, c
   const std::set<std::string> nearest = matrices_to_nearest(recipe);
   for (const TensorView& tensor : checkpoint.tensors()) {
     types += fmt::format("{} {}{}\n", tensor.name,
-                         dtype_name(recipe_choice(recipe, checkpoint.config(), tensor).dtype),
+                         dtype_name(choice_of(tensor, checkpoint.config(), recipe, method).dtype),
                          nearest.count(tensor.name) > 0 ? " rtn" : "");
   }
   if (method.autoround) {
     options = fmt::format(", {} steps, {} sequences each", method.autoround->steps, method.autoround->batch);
+  }
+  if (method.smoothquant) options = fmt::format(", alpha {}", method.smoothquant->alpha);
+  if (method.prune) {
+    options = fmt::format(", pruned by {} to {}", prune_name(method.prune->method),
+                          sparsity_name(method.prune->sparsity));
   }
   return {fmt::format("type: {}", recipe.name),
           fmt::format("tensors: {:016x}", fnv1a(std::as_bytes(std::span(types)))),
@@ -228,13 +255,14 @@ QuantizeSummary quantize_model(const Checkpoint& checkpoint, const Recipe& recip
   const auto start = std::chrono::steady_clock::now();
   check_recipe(checkpoint, recipe);
   if (method.importance != nullptr) check_importance(checkpoint, *method.importance);
-  const bool by_layers = method.gptq || method.awq || method.autoround;
+  const bool by_layers = method.by_layers();
   ModelState state(by_layers ? method.state : nullptr, output);
   Job job{checkpoint, method, file_order(checkpoint, by_layers), {}, std::move(state), pool};
-  QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe);
+  QuantizeSummary summary = plan_tensors(job.tensors, checkpoint.config(), recipe, method);
   std::vector<GgufWriter::Tensor> declared;
   for (size_t i = 0; i < summary.tensors.size(); ++i) {
-    job.types.set(summary.tensors[i].name, {summary.tensors[i].to, std::nullopt, {}});
+    const bool pruned = method.prune && is_pruned(*job.tensors[i]);
+    job.types.set(summary.tensors[i].name, {summary.tensors[i].to, std::nullopt, {}, pruned});
   }
   job.state.restore(job.types);
   for (const TensorView* tensor : job.tensors) {

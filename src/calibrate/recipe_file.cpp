@@ -54,6 +54,10 @@ class Reader {
     const std::string name = text(value, key);
     const auto found = dtype_from_name(name);
     if (!found) refuse("'{}' of {} is no tensor type; 'nibble quantize --help' lists them", name, key);
+    if (const auto dense = dense_dtype(*found)) {
+      refuse("{} is how pruned matrices are stored: name {} for {}", dtype_name(*found), dtype_name(*dense),
+             key);
+    }
     return *found;
   }
   /// A type, or {"type", "method"}: the method is the recipe's, or rtn.

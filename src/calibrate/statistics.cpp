@@ -1,10 +1,12 @@
 #include "calibrate/statistics.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace nibble {
 
 InputStatistics::InputStatistics(size_t channels, Kind kind) : squares_(channels), magnitudes_(channels) {
+  if (kind == Kind::maxima) maxima_.resize(channels);
   if (kind == Kind::hessian) hessian_ = TileMatrix(channels);
 }
 
@@ -18,6 +20,8 @@ void InputStatistics::add(const float* x, size_t tokens, ThreadPool& pool) {
         squares_[c] += double(row[c]) * double(row[c]);
         magnitudes_[c] += std::abs(double(row[c]));
       }
+      if (maxima_.empty()) continue;
+      for (size_t c = begin; c < end; ++c) maxima_[c] = std::max(maxima_[c], std::abs(row[c]));
     }
   });
   if (hessian_.size() > 0) add_gram(hessian_, x, tokens, pool);

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "base/error.h"
+#include "quantize/prune.h"
 
 namespace nibble {
 
@@ -27,17 +28,20 @@ bool TensorTypes::accept(const TensorView& tensor, const Fidelity& fidelity, Nea
          tensor.name);
   }
   if (!entry.promoted_from) entry.promoted_from = entry.type;
-  entry.type = promoted_dtype(entry.type, tensor.cols());
+  do {
+    entry.type = promoted_dtype(entry.type, tensor.cols());
+  } while (entry.pruned && !keeps_zeros(entry.type));
   return false;
 }
 
 nlohmann::json TensorTypes::save(std::span<const TensorView* const> tensors) const {
   nlohmann::json saved = nlohmann::json::array();
   for (const TensorView* tensor : tensors) {
-    const auto& [type, from, f] = entry(tensor->name);
+    const Entry& of = entry(tensor->name);
+    const Fidelity& f = of.fidelity;
     saved.push_back({{"name", tensor->name},
-                     {"type", dtype_name(type)},
-                     {"promoted_from", from ? dtype_name(*from) : ""},
+                     {"type", dtype_name(of.type)},
+                     {"promoted_from", of.promoted_from ? dtype_name(*of.promoted_from) : ""},
                      {"fidelity", {f.source, f.written, f.product, f.error}}});
   }
   return saved;

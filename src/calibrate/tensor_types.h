@@ -18,6 +18,7 @@ class TensorTypes {
     DType type = DType::F32;
     std::optional<DType> promoted_from;  ///< the recipe's type, which could not hold the tensor
     Fidelity fidelity;
+    bool pruned = false;  ///< zeros are to stay zeros: promoted only to types that have them (keeps_zeros)
   };
 
   void set(const std::string& name, const Entry& entry) { entries_[name] = entry; }

@@ -90,21 +90,24 @@ bool TensorWriter::stays(const TensorView& tensor) const {
   return tensor.dtype == types_(tensor) && !needs_row_permutation(checkpoint_.config(), tensor.name);
 }
 
-void TensorWriter::write(const TensorView& tensor, const float* importance) {
+void TensorWriter::write(const TensorView& tensor, const float* importance, FourBitScale scale) {
   const uint64_t cols = tensor.cols();
-  write_checked(tensor, [&](DType to, const float* values, std::byte* out) {
-    quantize_row(to, values, out, cols, importance);
-  });
+  const auto make_row = [&](DType to, const float* values, std::byte* out) {
+    quantize_row(to, values, out, cols, importance, scale);
+  };
+  write_checked(tensor, make_row, {importance, scale});
 }
 
 void TensorWriter::write_hqq(const TensorView& tensor, const HqqOptions& options) {
   const uint64_t cols = tensor.cols();
-  write_checked(tensor, [&](DType to, const float* values, std::byte* out) {
+  const auto make_row = [&](DType to, const float* values, std::byte* out) {
     has_hqq(to) ? hqq_quantize_row(to, values, out, cols, options) : quantize_row(to, values, out, cols);
-  });
+  };
+  write_checked(tensor, make_row, {});
 }
 
-void TensorWriter::write_checked(const TensorView& tensor, const RowFunction& make_row) {
+void TensorWriter::write_checked(const TensorView& tensor, const RowFunction& make_row,
+                                 const Rounding& of_planes) {
   const auto take = [&](std::vector<std::byte> piece, uint64_t values) {
     writer_.write(std::move(piece));
     if (progress_ != nullptr) progress_->add(values, tensor.name);
@@ -116,10 +119,11 @@ void TensorWriter::write_checked(const TensorView& tensor, const RowFunction& ma
     writer_.file().set_type(types_(tensor));
     const bool planes = dtype_info(types_(tensor)).layout == Layout::planes;
     const Fidelity fidelity = stays(tensor) ? copy(tensor)
-                              : planes      ? write_planes(tensor)
+                              : planes      ? make_planes(tensor, of_planes, take)
                                             : make_blocks(tensor, make_row, take);
     const auto nearest = [&] {
-      return planes ? fidelity : make_blocks(tensor, nearest_row, [](std::vector<std::byte>, uint64_t) {});
+      const Taker leave = [](std::vector<std::byte>, uint64_t) {};
+      return planes ? make_planes(tensor, {}, leave) : make_blocks(tensor, nearest_row, leave);
     };
     if (types_.accept(tensor, fidelity, nearest)) break;
     writer_.file().go_back();
@@ -169,27 +173,25 @@ Fidelity TensorWriter::make_blocks(const TensorView& tensor, const RowFunction& 
 }
 
 /// Values are known only with the scales of all blocks: the tensor is made in memory, and then compared.
-Fidelity TensorWriter::write_planes(const TensorView& tensor) {
+Fidelity TensorWriter::make_planes(const TensorView& tensor, const Rounding& rounding, const Taker& take) {
   const DType to = types_(tensor);
   const uint64_t cols = tensor.cols();
-  DoubleQuantizer quantizer(to, tensor.elements());
+  DoubleQuantizer quantizer(to, tensor.elements(), rounding.scale);
   std::vector<std::byte> bytes;
   bytes.reserve(tensor_bytes(to, tensor.rows(), cols).value());
-  const auto take = [&](const std::vector<std::byte>& piece, uint64_t values) {
+  const auto keep = [&](std::vector<std::byte> piece, uint64_t values) {
     bytes.insert(bytes.end(), piece.begin(), piece.end());
-    if (progress_ != nullptr) progress_->add(values, tensor.name);
+    take(std::move(piece), values);
   };
   const auto make = [&](uint64_t row, const float* values, std::byte* out) {
-    quantizer.add(row * cols, values, cols, out);
+    quantizer.add(row * cols, values, cols, out, rounding.importance);
     return Fidelity();
   };
-  make_rows(tensor, cols / 2, make, take);
-  take(quantizer.finish(), 0);
+  make_rows(tensor, cols / 2, make, keep);
+  keep(quantizer.finish(), 0);
   const SourceRows source(checkpoint_, tensor);
   const auto expected = [&](uint64_t row, float* w) { source.read(row, w); };
-  const Fidelity fidelity = measure_fidelity({tensor.name, to, tensor.shape, bytes}, expected, pool_);
-  writer_.write(std::move(bytes));
-  return fidelity;
+  return measure_fidelity({tensor.name, to, tensor.shape, bytes}, expected, pool_);
 }
 
 /// Throws Error where a value is not finite, as the other ways do.

@@ -10,6 +10,7 @@
 #include "calibrate/tensor_types.h"
 #include "formats/gguf.h"
 #include "model/checkpoint.h"
+#include "quantize/four_bit_scale.h"
 #include "quantize/hqq.h"
 #include "tensor/tensor_view.h"
 
@@ -71,7 +72,7 @@ class TensorWriter {
 
   /// Rounded to nearest; `importance` [cols] as in quantize_row, or null. A tensor whose type and row order
   /// stay is copied, so that nothing is lost by a second rounding.
-  void write(const TensorView& tensor, const float* importance);
+  void write(const TensorView& tensor, const float* importance, FourBitScale scale);
   /// Quantized by HQQ where the type has it (has_hqq), else rounded to nearest; copied as by write().
   void write_hqq(const TensorView& tensor, const HqqOptions& options);
   /// A tensor that was quantized and checked already: rows of `bytes` in the source's order.
@@ -89,11 +90,17 @@ class TensorWriter {
   /// Takes the bytes of so many values.
   using Taker = std::function<void(std::vector<std::byte> piece, uint64_t values)>;
 
-  void write_checked(const TensorView& tensor, const RowFunction& make_row);
+  /// How DoubleQuantizer rounds to nearest.
+  struct Rounding {
+    const float* importance = nullptr;
+    FourBitScale scale = FourBitScale::absmax;
+  };
+
+  void write_checked(const TensorView& tensor, const RowFunction& make_row, const Rounding& of_planes);
   Fidelity make_rows(const TensorView& tensor, uint64_t stride, const PieceFunction& make_row,
                      const Taker& take);
   Fidelity make_blocks(const TensorView& tensor, const RowFunction& make_row, const Taker& take);
-  Fidelity write_planes(const TensorView& tensor);
+  Fidelity make_planes(const TensorView& tensor, const Rounding& rounding, const Taker& take);
   bool stays(const TensorView& tensor) const;
   Fidelity copy(const TensorView& tensor);
 

@@ -25,38 +25,66 @@ namespace nibble {
 
 namespace {
 
-const std::vector<std::string> kMethods = {"rtn", "hqq", "gptq", "awq", "autoround"};
+const std::vector<std::string> kMethods = {"rtn", "learned-scales", "hqq",      "gptq",
+                                           "awq", "smoothquant",    "autoround"};
 
 struct QuantizeFlags {
   CommonOptions common;
   CalibrationFlags calibration;
-  std::string model, output, imatrix, method = "rtn";
+  std::string model, output, imatrix, method = "rtn", prune, sparsity;
   RecipeRequest request;
   std::optional<uint32_t> steps;
+  std::optional<float> alpha;
   std::string output_type, embedding_type;
   std::vector<std::string> tensor_types;  ///< "PATTERN=TYPE"
   std::string recipe;                     ///< a file in place of all of these
   CLI::App* command = nullptr;
   bool pure = false, json = false;
-  bool calibrates() const { return method != "rtn" && method != "hqq"; }
+  bool chooses_by_text() const { return method != "rtn" && method != "hqq" && method != "learned-scales"; }
+  bool calibrates() const { return chooses_by_text() || !prune.empty(); }
+  bool takes_importance() const { return method == "rtn" || method == "learned-scales"; }
 };
+
+void check_pruning(const QuantizeFlags& options) {
+  if (options.prune.empty()) {
+    if (!options.sparsity.empty()) throw_usage("--sparsity says how much --prune takes: give --prune too");
+    return;
+  }
+  if (options.method != "rtn") {
+    throw_usage("--prune rounds what is left to nearest: leave --method {} out", options.method);
+  }
+  if (!options.imatrix.empty()) {
+    throw_usage("--prune weights errors by its own calibration: leave --imatrix out");
+  }
+}
 
 void check(const QuantizeFlags& options) {
   check_output_path("-o", options.output,
                     {options.model, options.imatrix, options.recipe, options.calibration.options.source});
   check_input_file(options.imatrix);
+  check_pruning(options);
   if (!options.calibrates() && options.calibration.given()) {
     throw_usage("--method {} uses no calibration text: leave --calibration out{}", options.method,
-                options.method == "rtn" ? ", or weight it with --imatrix" : "");
+                options.takes_importance() ? ", or weight it with --imatrix" : "");
   }
-  if (options.method != "rtn" && !options.imatrix.empty()) {
-    throw_usage("--imatrix weights --method rtn; {}", options.calibrates()
-                                                          ? options.method + " gathers more by calibration"
-                                                          : options.method + " takes no weights");
+  if (!options.takes_importance() && !options.imatrix.empty()) {
+    throw_usage("--imatrix weights --method rtn and learned-scales; {}",
+                options.chooses_by_text() ? options.method + " gathers more by calibration"
+                                          : options.method + " takes no weights");
   }
   if (options.steps && options.method != "autoround") {
     throw_usage("--steps belongs to --method autoround, not to {}", options.method);
   }
+  if (options.alpha && options.method != "smoothquant") {
+    throw_usage("--alpha belongs to --method smoothquant, not to {}", options.method);
+  }
+}
+
+void check_dense(DType dtype) {
+  const auto dense = dense_dtype(dtype);
+  if (!dense) return;
+  throw_usage("{} is how pruned matrices are stored: use {} with --prune and --sparsity 2:4",
+              dtype_name(dtype), dtype_name(*dense));
 }
 
 /// HQQ needs an offset beside one scale; methods that choose code by code need a type whose scales are known
@@ -68,7 +96,21 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
         "--asymmetric, q4_1 or q5_1, or --method rtn",
         recipe.name);
   }
-  if (!options.calibrates() || has_grid(recipe.weights)) return;
+  const bool four_bit_float = recipe.weights == DType::NF4 || recipe.weights == DType::FP4 ||
+                              recipe.weights == DType::NF4_DQ || recipe.weights == DType::FP4_DQ;
+  if (options.method == "learned-scales" && !four_bit_float) {
+    throw_usage(
+        "--method learned-scales chooses the scales of nf4 and fp4, and rtn chooses those of {} so already: "
+        "leave --method out",
+        recipe.name);
+  }
+  if (options.method == "smoothquant" && recipe.weights != DType::INT8 && recipe.weights != DType::Q8_0) {
+    throw_usage(
+        "--method smoothquant makes weights and activations of 8 bits, and {} has others: use --type int8 or "
+        "q8_0, or --method awq",
+        recipe.name);
+  }
+  if (!options.chooses_by_text() || has_grid(recipe.weights)) return;
   throw_usage(
       "--method {} rounds to codes within a block's scales, and {} has none to choose: use --method rtn",
       options.method, recipe.name);
@@ -77,6 +119,7 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
 DType dtype_option(const std::string& flag, const std::string& name) {
   const auto dtype = dtype_from_name(name);
   if (!dtype) throw_usage("{} {}: unknown tensor type; 'nibble quantize --help' lists them", flag, name);
+  check_dense(*dtype);
   return *dtype;
 }
 
@@ -85,6 +128,9 @@ constexpr const char* kRecipeFlags[] = {"--type",
                                         "--method",
                                         "--imatrix",
                                         "--steps",
+                                        "--alpha",
+                                        "--prune",
+                                        "--sparsity",
                                         "--group",
                                         "--asymmetric",
                                         "--double-quant",
@@ -114,6 +160,7 @@ Recipe recipe_of(QuantizeFlags& options) {
   if (!options.recipe.empty()) return recipe_of_file(options);
   if (options.request.type.empty()) throw_usage("say what tensors become: --type TYPE or --recipe FILE");
   Recipe recipe = make_recipe(options.request);
+  check_dense(recipe.weights);
   recipe.pure = options.pure;
   if (options.pure && !(options.output_type.empty() && options.embedding_type.empty())) {
     throw_usage("--pure gives every matrix the same type: leave it or the types of single tensors out");
@@ -198,6 +245,39 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
       "its rows do not divide by the block of the recipe's type");
 }
 
+PruneOptions prune_options(const QuantizeFlags& options) {
+  PruneOptions result;
+  result.method = options.prune == "wanda" ? PruneMethod::wanda : PruneMethod::sparsegpt;
+  if (!options.sparsity.empty()) result.sparsity = parse_sparsity(options.sparsity);
+  return result;
+}
+
+/// Types that cannot be pruned are told before the text is read, which may take long.
+void check_pruned_types(const Checkpoint& checkpoint, const Recipe& recipe, const PruneOptions& options) {
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    pruned_choice(tensor, recipe_choice(recipe, checkpoint.config(), tensor), options.sparsity);
+  }
+}
+
+/// What the flags say of how codes are chosen; what is read from files is still missing.
+QuantizeMethod method_of(const QuantizeFlags& options) {
+  QuantizeMethod method;
+  if (options.method == "hqq") method.hqq.emplace();
+  if (options.method == "learned-scales") method.scale = FourBitScale::learned;
+  if (options.method == "gptq") method.gptq.emplace();
+  if (options.method == "awq") method.awq.emplace();
+  if (options.method == "smoothquant") {
+    method.smoothquant.emplace();
+    method.smoothquant->alpha = options.alpha.value_or(method.smoothquant->alpha);
+  }
+  if (options.method == "autoround") {
+    method.autoround.emplace();
+    method.autoround->steps = options.steps.value_or(method.autoround->steps);
+  }
+  if (!options.prune.empty()) method.prune = prune_options(options);
+  return method;
+}
+
 void run_quantize(QuantizeFlags& options) {
   check_input_file(options.recipe);
   Recipe recipe = recipe_of(options);
@@ -207,21 +287,15 @@ void run_quantize(QuantizeFlags& options) {
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
   add_tensor_types(recipe, options, *checkpoint);
-  QuantizeMethod method;
+  QuantizeMethod method = method_of(options);
+  if (method.prune) check_pruned_types(*checkpoint, recipe, *method.prune);
   Importance importance;
   if (!options.imatrix.empty()) {
     importance = read_imatrix(options.imatrix).importance();
     method.importance = &importance;
   }
-  if (options.method == "hqq") method.hqq.emplace();
   std::unique_ptr<RunState> state;
-  if (options.calibrates()) {
-    if (options.method == "gptq") method.gptq.emplace();
-    if (options.method == "awq") method.awq.emplace();
-    if (options.method == "autoround") {
-      method.autoround.emplace();
-      method.autoround->steps = options.steps.value_or(method.autoround->steps);
-    }
+  if (method.by_layers()) {
     state = options.calibration.begin(options.output, quantize_job(*checkpoint, recipe, method), checkpoint,
                                       pool);
     method.state = state.get();
@@ -234,6 +308,43 @@ void run_quantize(QuantizeFlags& options) {
   } else {
     print_summary(options, recipe, checkpoint->file_bytes(), summary);
   }
+}
+
+/// What decides how codes are chosen.
+void add_method_options(CLI::App& command, QuantizeFlags& options) {
+  command
+      .add_option(
+          "--method", options.method,
+          "How codes are chosen: rtn (round-to-nearest); learned-scales, nf4 and fp4 with scales of the "
+          "least squared error; hqq, whose offsets forgive outliers; or by calibration text: gptq makes "
+          "rounding errors good in other weights, awq scales the columns that matter, smoothquant those "
+          "whose inputs have outliers (int8, q8_0), autoround learns each rounding")
+      ->check(CLI::IsMember(kMethods));
+  command
+      .add_option(
+          "--steps", options.steps,
+          fmt::format("autoround: steps of learning, for each layer; default {}", AutoroundOptions().steps))
+      ->check(at_least_one());
+  command
+      .add_option("--alpha", options.alpha,
+                  fmt::format("smoothquant: how much of the outliers goes to the weights, 0 to 1; default {}",
+                              SmoothQuantOptions().alpha))
+      ->check(CLI::Range(0.0, 1.0));
+  command
+      .add_option("--imatrix", options.imatrix,
+                  "Weight the errors of rtn and learned-scales with an importance matrix: 'nibble imatrix' "
+                  "or llama.cpp writes it")
+      ->type_name("FILE");
+  command
+      .add_option(
+          "--prune", options.prune,
+          "Make weights zero by calibration text and round the others to nearest: wanda, or sparsegpt, "
+          "which makes their errors good in the others")
+      ->check(CLI::IsMember({"wanda", "sparsegpt"}));
+  command.add_option(
+      "--sparsity", options.sparsity,
+      "What --prune takes: a share, or N:M, where N of M neighbours stay; default 0.5. q8_0 and "
+      "q4_0 store 2:4, 4:8 and 16:32 without the zeros");
 }
 
 }  // namespace
@@ -258,22 +369,7 @@ void add_quantize(CLI::App& app) {
                    "--tensor-type 'attn_v=q6_k' 'blk\\.[0-3]\\..*=q8_0'")
       ->type_name("PATTERN=TYPE")
       ->allow_extra_args(false);
-  command
-      ->add_option(
-          "--method", options->method,
-          "How codes are chosen: rtn (round-to-nearest); hqq, whose offsets forgive outliers; or by "
-          "calibration text: gptq makes rounding errors good in other weights, awq scales the columns that "
-          "matter, autoround learns each rounding")
-      ->check(CLI::IsMember(kMethods));
-  command
-      ->add_option(
-          "--steps", options->steps,
-          fmt::format("autoround: steps of learning, for each layer; default {}", AutoroundOptions().steps))
-      ->check(at_least_one());
-  command
-      ->add_option("--imatrix", options->imatrix,
-                   "Weight rtn's errors with an importance matrix: 'nibble imatrix' or llama.cpp writes it")
-      ->type_name("FILE");
+  add_method_options(*command, *options);
   options->calibration.add_to(*command);
   command->add_option("--group", options->request.group, "Group size of int4: 32, 64 or 128; default 128")
       ->check(at_least_one());

@@ -6,6 +6,7 @@
 #include "kernels/packing.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
+#include "tensor/sparse_blocks.h"
 
 namespace nibble {
 
@@ -137,7 +138,8 @@ void pack_channels(const TensorView& weights, size_t begin, size_t end, std::byt
 
 template <>
 void pack_integer<kPackedQ4_0>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
-  pack_blocks<kPackedQ4_0, BlockQ4_0>(weights, begin, end, out);
+  weights.dtype == DType::Q4_S50 ? pack_blocks<kPackedQ4_0, BlockQ4_S50>(weights, begin, end, out)
+                                 : pack_blocks<kPackedQ4_0, BlockQ4_0>(weights, begin, end, out);
 }
 template <>
 void pack_integer<kPackedQ4_1>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
@@ -153,7 +155,8 @@ void pack_integer<kPackedQ5_1>(const TensorView& weights, size_t begin, size_t e
 }
 template <>
 void pack_integer<kPackedQ8_0>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {
-  pack_blocks<kPackedQ8_0, BlockQ8_0>(weights, begin, end, out);
+  weights.dtype == DType::Q8_S50 ? pack_blocks<kPackedQ8_0, BlockQ8_S50>(weights, begin, end, out)
+                                 : pack_blocks<kPackedQ8_0, BlockQ8_0>(weights, begin, end, out);
 }
 template <>
 void pack_integer<kPackedQ2_K>(const TensorView& weights, size_t begin, size_t end, std::byte* out) {

@@ -113,6 +113,8 @@ constexpr KernelEntry kTable[] = {
     NIBBLE_WIDE_INTEGER_ROWS("int4_g128", DType::INT4_G128, kPackedInt4G128),
     NIBBLE_WIDE_INTEGER_ROWS("uint4_g64", DType::UINT4_G64, kPackedUint4G64),
     NIBBLE_WIDE_INTEGER_ROWS("uint4_g128", DType::UINT4_G128, kPackedUint4G128),
+    NIBBLE_INTEGER_ROWS("q8_s50", DType::Q8_S50, kPackedQ8_0),
+    NIBBLE_INTEGER_ROWS("q4_s50", DType::Q4_S50, kPackedQ4_0),
 };
 
 /// True when a kernel of instruction set `needed` may run where `allowed` is the widest one.

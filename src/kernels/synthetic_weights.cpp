@@ -61,8 +61,10 @@ void set_scales(SyntheticWeights& w, Random& random) {
     case DType::BF16:
       return fill_normal<bfloat16>(w.bytes, float_to_bfloat16, random);
     case DType::Q8_0:
-      return halves(offsetof(BlockQ8_0, d), 0.02f);
+    case DType::Q8_S50:
+      return halves(0, 0.02f);
     case DType::Q4_0:
+    case DType::Q4_S50:
     case DType::IQ4_NL:
     case DType::INT4_G64:
     case DType::INT4_G128:

@@ -44,6 +44,8 @@ constexpr std::array kScaleFields = {
     ScaleFields{DType::INT4_G128, 0, {}},
     ScaleFields{DType::UINT4_G64, 0, sizeof(half), -7.5f},
     ScaleFields{DType::UINT4_G128, 0, sizeof(half), -7.5f},
+    ScaleFields{DType::Q8_S50, 0, {}},
+    ScaleFields{DType::Q4_S50, 0, {}},
 };
 
 const ScaleFields* scale_fields(DType dtype) {

@@ -19,6 +19,9 @@ constexpr DType kOwn[] = {DType::INT4_G128, DType::INT4_G64, DType::UINT4_G128,
 DType named(const std::string& name) {
   const auto dtype = dtype_from_name(name);
   if (!dtype) throw_usage("--types: '{}' is no tensor type; 'nibble quantize --help' lists them", name);
+  if (const auto dense = dense_dtype(*dtype)) {
+    throw_usage("--types: {} holds pruned matrices alone: name {}", name, dtype_name(*dense));
+  }
   return *dtype;
 }
 

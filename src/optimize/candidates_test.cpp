@@ -24,6 +24,7 @@ TEST(Candidates, TypesAreNamedAndLeftOut) {
   EXPECT_THAT(parse_types("all"), IsSupersetOf({DType::INT4_G64, DType::Q4_1, DType::F16}));
   EXPECT_THAT(parse_types("all,-q4_1"), Not(Contains(DType::Q4_1)));
   EXPECT_THROW(parse_types("q4_7"), UsageError);
+  EXPECT_THROW(parse_types("q4_0,q4_s50"), UsageError);
   EXPECT_THROW(parse_types("q4_0,-q4_0"), UsageError);
 }
 

@@ -2,13 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <fstream>
-#include <map>
 
 #include "base/error.h"
 #include "quantize/double_quant.h"
 #include "quantize/quantize_row.h"
+#include "quantize/test_golden.h"
 #include "quantize/test_rows.h"
 #include "tensor/blocks.h"
 #include "tensor/dequantize.h"
@@ -20,25 +18,6 @@ namespace {
 constexpr size_t kBlocks = 300, kSize = 64, kSpecial = 6;
 
 using Bytes = std::vector<std::byte>;
-
-std::map<std::string, Bytes> read_golden() {
-  std::ifstream in(NIBBLE_SOURCE_DIR "/tests/golden/bitsandbytes.txt");
-  std::map<std::string, Bytes> golden;
-  std::string name, hex;
-  std::getline(in, name);
-  while (in >> name >> hex) {
-    Bytes& bytes = golden[name];
-    for (size_t i = 0; i + 1 < hex.size(); i += 2)
-      bytes.push_back(std::byte(std::stoi(hex.substr(i, 2), nullptr, 16)));
-  }
-  return golden;
-}
-
-std::vector<float> floats(const Bytes& bytes) {
-  std::vector<float> values(bytes.size() / sizeof(float));
-  std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
-}
 
 /// The middles between neighbouring values, and the floats next to them.
 void fill_thresholds(const float (&values)[16], float* x) {
@@ -54,14 +33,8 @@ void fill_thresholds(const float (&values)[16], float* x) {
 }
 
 std::vector<float> make_input() {
-  SplitMix64 r(1);
-  std::vector<float> x(kBlocks * kSize);
-  for (size_t i = 0; i < x.size(); ++i) {
-    const uint64_t bits = r.next();
-    int total = -8190;
-    for (int shift = 0; shift < 48; shift += 12) total += int(bits >> shift & 0xfff);
-    x[i] = float(total * int(16 + i / kSize % 64) * 0x1p-20);
-  }
+  std::vector<float> x = golden_values(1, kBlocks * kSize);
+  for (size_t i = 0; i < x.size(); ++i) x[i] *= float(16 + i / kSize % 64) * 0x1p-7f;
   std::fill(x.begin(), x.begin() + 3 * kSize, 0.0f);
   fill_thresholds(kNF4Values, &x[kSize]);
   fill_thresholds(kFP4Values, &x[2 * kSize]);
@@ -88,12 +61,12 @@ void expect_blocks(DType dtype, const Bytes& codes, const Bytes& absmax) {
 }
 
 TEST(Absmax4, NF4CodesAndScalesEqualBitsandbytes) {
-  auto golden = read_golden();
+  auto golden = read_golden("bitsandbytes.txt");
   expect_blocks(DType::NF4, golden["nf4_codes"], golden["nf4_absmax"]);
 }
 
 TEST(Absmax4, FP4CodesAndScalesEqualBitsandbytes) {
-  auto golden = read_golden();
+  auto golden = read_golden("bitsandbytes.txt");
   expect_blocks(DType::FP4, golden["fp4_codes"], golden["fp4_absmax"]);
 }
 
@@ -110,7 +83,7 @@ Bytes double_quantized(DType dtype, const std::vector<float>& x, uint64_t chunk)
 }
 
 TEST(DoubleQuantizer, PlanesEqualBitsandbytes) {
-  auto golden = read_golden();
+  auto golden = read_golden("bitsandbytes.txt");
   const std::vector<float> all = make_input(), x(all.begin() + kSpecial * kSize, all.end());
   const Bytes planes = double_quantized(DType::NF4_DQ, x, 640);
   ASSERT_EQ(planes.size(), double_quantized_bytes(x.size()));
@@ -129,7 +102,7 @@ TEST(DoubleQuantizer, PlanesEqualBitsandbytes) {
 }
 
 TEST(DoubleQuantizer, UsesTheCodeBookOfBitsandbytes) {
-  auto golden = read_golden();
+  auto golden = read_golden("bitsandbytes.txt");
   const std::vector<float> expected = floats(golden["dynamic8"]);
   ASSERT_EQ(expected.size(), 256u);
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_FLOAT_EQ(dynamic8_values()[i], expected[i]) << i;

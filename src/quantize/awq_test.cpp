@@ -5,14 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <limits>
 #include <string>
 
 #include "base/error.h"
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
+#include "quantize/test_golden.h"
 #include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
@@ -142,49 +141,22 @@ TEST(Awq, InputsThatAreNotFiniteAreTold) {
 }
 
 /// Against the paper's search in NumPy (tests/reference/make_awq_golden.py).
-class AwqGolden : public ::testing::Test {
- protected:
-  static constexpr size_t kCases = 6, kCaseRows = 40, kCaseCols = 128, kCaseTokens = 96;
-
-  static std::vector<float> values(uint64_t state, size_t count) {
-    SplitMix64 random(state);
-    std::vector<float> result;
-    for (size_t i = 0; i < count; ++i) {
-      const uint64_t bits = random.next();
-      int total = -8190;
-      for (const int shift : {0, 12, 24, 36}) total += int(bits >> shift & 0xfff);
-      result.push_back(float(total) * 0x1p-13f);
-    }
-    return result;
-  }
-
-  /// alpha, error, error with alpha = 0, scales.
-  static std::vector<float> golden(size_t number) {
-    std::ifstream in(NIBBLE_SOURCE_DIR "/tests/golden/awq.txt");
-    std::string name, hex, bytes;
-    std::getline(in, name);
-    while (in >> name >> hex && name != "case" + std::to_string(number)) {
-    }
-    for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes += char(std::stoi(hex.substr(i, 2), nullptr, 16));
-    std::vector<float> result(bytes.size() / sizeof(float));
-    std::memcpy(result.data(), bytes.data(), bytes.size());
-    return result;
-  }
-};
-
-TEST_F(AwqGolden, TheScalesAndTheErrorOfThePapersSearch) {
+TEST(Awq, TheScalesAndTheErrorOfThePapersSearch) {
+  constexpr size_t kCases = 6, kCaseRows = 40, kCaseCols = 128, kCaseTokens = 96;
+  auto golden = read_golden("awq.txt");
   ThreadPool pool(2);
   for (size_t number = 0; number < kCases; ++number) {
     SCOPED_TRACE(number);
-    const AwqMatrix matrix{DType::NF4, values(2 * number + 1, kCaseRows * kCaseCols)};
-    std::vector<float> x = values(2 * number + 2, kCaseTokens * kCaseCols);
+    const AwqMatrix matrix{DType::NF4, golden_values(2 * number + 1, kCaseRows * kCaseCols)};
+    std::vector<float> x = golden_values(2 * number + 2, kCaseTokens * kCaseCols);
     for (size_t i = 0; i < x.size(); ++i) {
       const size_t j = i % kCaseCols;
       x[i] *= (j % (5 + number) == 3 ? std::ldexp(1.0f, int(number) + 1) : 1.0f) * float(1 + j % 4);
     }
     const AwqChoice choice =
         awq_search({&matrix, 1}, hessian_of(x, kCaseCols, pool), magnitudes_of(x, kCaseCols), {}, "w", pool);
-    const std::vector<float> expected = golden(number);
+    // alpha, error, error with alpha = 0, scales.
+    const std::vector<float> expected = floats(golden["case" + std::to_string(number)]);
     ASSERT_EQ(expected.size(), 3 + kCaseCols);
     EXPECT_FLOAT_EQ(choice.alpha, expected[0]);
     EXPECT_NEAR(choice.error, expected[1], 2e-3 * expected[1]);

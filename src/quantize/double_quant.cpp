@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "quantize/quantize_row.h"
 #include "quantize/rtn/table.h"
 #include "tensor/blocks.h"
 #include "tensor/dequantize.h"
@@ -29,21 +30,24 @@ uint8_t nearest_dynamic8(float v) {
 
 }  // namespace
 
-DoubleQuantizer::DoubleQuantizer(DType dtype, uint64_t elements)
-    : dtype_(dtype), block_scales_(elements / kBlock) {
+DoubleQuantizer::DoubleQuantizer(DType dtype, uint64_t elements, FourBitScale scale)
+    : dtype_(dtype), scale_(scale), block_scales_(elements / kBlock) {
   if (dtype != DType::NF4_DQ && dtype != DType::FP4_DQ)
     fail("{} has no double quantization", dtype_name(dtype));
   if (elements % kBlock != 0)
     fail("{} needs a multiple of {} values, not {}", dtype_name(dtype), kBlock, elements);
 }
 
-void DoubleQuantizer::add(uint64_t first, const float* x, uint64_t count, std::byte* codes) {
-  const Absmax4Encoder encode = rtn_table().absmax4_encoder(dtype_);
+void DoubleQuantizer::add(uint64_t first, const float* x, uint64_t count, std::byte* codes,
+                          const float* importance) {
+  const FourBitEncoder encode = rtn_table().four_bit_encoder(dtype_, scale_);
+  const std::vector<float> weights = normalized_importance(importance, count);
   constexpr uint64_t kChunk = 64;  // blocks whose codes stay in the first-level cache
   uint8_t unpacked[kChunk * kBlock];
   for (uint64_t block = 0; block < count / kBlock; block += kChunk) {
     const uint64_t blocks = std::min(kChunk, count / kBlock - block);
-    encode(x + block * kBlock, blocks, unpacked, block_scales_.data() + first / kBlock + block);
+    encode(x + block * kBlock, blocks, unpacked, block_scales_.data() + first / kBlock + block,
+           weights.empty() ? nullptr : weights.data() + block * kBlock);
     std::byte* packed = codes + block * kBlock / 2;
     for (uint64_t i = 0; i < blocks * kBlock / 2; ++i) {
       packed[i] = std::byte(unpacked[2 * i] << 4 | unpacked[2 * i + 1]);

@@ -24,6 +24,7 @@ double gaussian_error(DType dtype) {
     case DType::BF16:
       return 0.0018;
     case DType::Q8_0:
+    case DType::Q8_S50:
       return 0.0054;
     case DType::Q6_K:
       return 0.018;
@@ -33,6 +34,7 @@ double gaussian_error(DType dtype) {
     case DType::Q5_K:
       return 0.038;
     case DType::Q4_0:
+    case DType::Q4_S50:
       return 0.085;
     case DType::Q4_1:
     case DType::Q4_K:
@@ -62,6 +64,7 @@ double gaussian_error(DType dtype) {
 }
 
 DType next_rung(DType dtype) {
+  if (const auto dense = dense_dtype(dtype)) return *dense;
   switch (dtype) {
     case DType::Q2_K:
     case DType::Q3_K:

@@ -33,7 +33,7 @@ Fidelity measure_fidelity(const TensorView& written, FunctionRef<void(uint64_t r
 /// The relative error above which a tensor is broken: its scales overflow or vanish in the precision that the
 /// type stores them in, or a method went astray. Four times what the type loses of Gaussian weights, and 0.6
 /// for types of 2 and 3 bits and for INT8, whose rows are long: as a cosine, sqrt(1 - error^2) at the least,
-/// 0.94 for Q4_0 and 0.8 for Q2_K.
+/// 0.94 for Q4_0 and 0.8 for Q2_K. A sparse type has the bound of its dense twin.
 ///
 /// Healthy weights stay below. Where one value of each block of n dwarfs all others, which are then half a
 /// step off, a symmetric type with levels up to L loses sqrt(n) / (2 L): 0.35 for Q4_0, 4.4 times its
@@ -45,7 +45,7 @@ double largest_error(DType dtype);
 /// none and is returned itself.
 ///
 ///   2 and 3 bits -> Q4_K -> Q5_K -> Q6_K -> Q8_0 -> F16 -> F32,  4 bits -> Q5_K,  Q5_1 -> Q8_0,  INT8 ->
-///   F16, BF16 -> F32
+///   F16, BF16 -> F32,  sparse types -> their dense twins (dense_dtype)
 ///
 /// each after the fallback for rows that do not divide by its block (quantize/fallback.h).
 DType promoted_dtype(DType dtype, uint64_t cols);

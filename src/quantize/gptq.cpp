@@ -254,7 +254,12 @@ GptqFactor gptq_factor(const TileMatrix& hessian, uint64_t block, const GptqOpti
   const std::vector<float> diagonal = diagonal_of(hessian, name);
   GptqFactor result;
   result.block = block;
-  result.order = activation_order(diagonal, block);
+  if (options.by_activation) {
+    result.order = activation_order(diagonal, block);
+  } else {
+    result.order.resize(diagonal.size());
+    std::iota(result.order.begin(), result.order.end(), 0u);
+  }
   const double mean =
       std::accumulate(diagonal.begin(), diagonal.end(), 0.0) / double(std::max<size_t>(1, diagonal.size()));
   result.order.resize(hessian.padded(), 0);

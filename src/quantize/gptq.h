@@ -24,7 +24,8 @@
 namespace nibble {
 
 struct GptqOptions {
-  float damping = 0.01f;  ///< this share of the mean of H's diagonal is added to it
+  float damping = 0.01f;      ///< this share of the mean of H's diagonal is added to it
+  bool by_activation = true;  ///< else columns keep their order
 };
 
 /// What rounding needs of H, for all matrices with this input and this number of columns in a scale block.

@@ -4,13 +4,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <fstream>
 #include <map>
 #include <string>
 
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
+#include "quantize/test_golden.h"
 #include "quantize/test_matrices.h"
 #include "quantize/test_rows.h"
 #include "tensor/dequantize.h"
@@ -93,31 +92,21 @@ class HqqGolden : public ::testing::Test {
   static constexpr size_t kBlocks = 200, kSize = 32;
 
   void SetUp() override {
-    std::ifstream in(NIBBLE_SOURCE_DIR "/tests/golden/hqq.txt");
-    std::string name, hex;
-    std::getline(in, name);
-    while (in >> name >> hex) {
-      std::string bytes;
-      for (size_t i = 0; i + 1 < hex.size(); i += 2) bytes += char(std::stoi(hex.substr(i, 2), nullptr, 16));
-      golden_[name].resize(bytes.size() / sizeof(float));
-      std::memcpy(golden_[name].data(), bytes.data(), bytes.size());
-    }
-    SplitMix64 random(7);
-    for (size_t i = 0; i < kBlocks * kSize; ++i) {
-      const uint64_t bits = random.next();
-      int total = -8190;
-      for (const int shift : {0, 12, 24, 36}) total += int(bits >> shift & 0xfff);
+    golden_ = read_golden("hqq.txt");
+    x_ = golden_values(7, kBlocks * kSize);
+    for (size_t i = 0; i < x_.size(); ++i) {
       const bool outlier = i / kSize % 2 == 1 && i % kSize == 17;
-      x_.push_back(float(total) * 0x1p-10f * (outlier ? 3.0f : 1.0f));
+      x_[i] *= 8.0f * (outlier ? 3.0f : 1.0f);
     }
   }
 
-  std::map<std::string, std::vector<float>> golden_;
+  std::map<std::string, std::vector<std::byte>> golden_;
   std::vector<float> x_;
 };
 
 TEST_F(HqqGolden, TheOffsetAndItsErrorBetweenTheSmallestAndTheLargestWeight) {
-  ASSERT_EQ(golden_["offset"].size(), kBlocks);
+  const std::vector<float> offsets = floats(golden_["offset"]), errors = floats(golden_["error"]);
+  ASSERT_EQ(offsets.size(), kBlocks);
   const Grid grid = grid_of(DType::Q4_1);
   size_t different = 0;
   for (size_t b = 0; b < kBlocks; ++b) {
@@ -126,7 +115,7 @@ TEST_F(HqqGolden, TheOffsetAndItsErrorBetweenTheSmallestAndTheLargestWeight) {
     const float scale = (*high - *low) / 15, offset = hqq_offset(DType::Q4_1, x, scale, *low, {});
     std::vector<float> rounded;
     for (const float value : x) rounded.push_back(nearest(grid, value, scale, offset).value);
-    const double expected = golden_["offset"][b], error = golden_["error"][b];
+    const double expected = offsets[b], error = errors[b];
     different += std::abs(offset - expected) > 1e-4 * std::abs(expected) ||
                  std::abs(lp_error(x, rounded, 0.7) - error) > 1e-3 * error;
   }

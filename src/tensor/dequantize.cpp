@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
+#include "tensor/sparse_blocks.h"
 
 namespace nibble {
 
@@ -72,6 +73,9 @@ void dequantize_table(const Block& b, Scale scale, const Value* values, float* o
 void dequantize(const BlockQ4_0& b, float* out) {
   dequantize_scaled(b, 8, out);
 }
+void dequantize(const BlockQ4_S50& b, float* out) {
+  dequantize_scaled(b, 8, out);
+}
 void dequantize(const BlockQ5_0& b, float* out) {
   dequantize_scaled(b, 16, out);
 }
@@ -91,6 +95,11 @@ void dequantize(const BlockUint4<G>& b, float* out) {
 }
 void dequantize(const BlockQ8_0& b, float* out) {
   for (uint32_t i = 0; i < BlockQ8_0::kElements; ++i) out[i] = half_to_float(b.d) * float(b.qs[i]);
+}
+void dequantize(const BlockQ8_S50& b, float* out) {
+  uint8_t q[BlockQ8_S50::kElements];
+  unpack_codes(b, q);
+  for (uint32_t i = 0; i < BlockQ8_S50::kElements; ++i) out[i] = half_to_float(b.d) * float(int8_t(q[i]));
 }
 void dequantize(const BlockQ2_K& b, float* out) {
   dequantize_super_min<16>(b, out);
@@ -230,6 +239,10 @@ void dequantize_row(DType dtype, const std::byte* row, float* out, uint64_t cols
       return dequantize_blocks<BlockUint4<64>>(row, out, cols);
     case DType::UINT4_G128:
       return dequantize_blocks<BlockUint4<128>>(row, out, cols);
+    case DType::Q8_S50:
+      return dequantize_blocks<BlockQ8_S50>(row, out, cols);
+    case DType::Q4_S50:
+      return dequantize_blocks<BlockQ4_S50>(row, out, cols);
     case DType::NF4_DQ:
     case DType::FP4_DQ:
       break;

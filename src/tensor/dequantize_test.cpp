@@ -12,6 +12,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "tensor/blocks.h"
+#include "tensor/sparse_blocks.h"
 
 namespace nibble {
 namespace {
@@ -92,6 +93,33 @@ TEST(Dequantize, AsymmetricInt4AddsTheMin) {
   BlockUint4<128> wide{float_to_half(2.0f), float_to_half(1.0f), {}};
   wide.qs[0] = 0x40;
   EXPECT_EQ(dequantized(DType::UINT4_G128, &wide, 128)[64], 9.0f);
+}
+
+TEST(Dequantize, SparseBlocksHaveZerosWhereTheMaskHasNone) {
+  BlockQ8_S50 eight{float_to_half(0.5f), {0x05, 0, 0, 0x80}, {3, -128, 7, 99}};
+  std::vector<float> expected(32, 0.0f);
+  expected[0] = 1.5f, expected[2] = -64.0f, expected[31] = 3.5f;
+  EXPECT_EQ(dequantized(DType::Q8_S50, &eight, 32), expected);
+
+  BlockQ4_S50 four{float_to_half(2.0f), {0xff, 0x03, 0, 0}, {}};
+  four.qs[0] = 0xf0;  // the first and the ninth stored one
+  four.qs[1] = 0x89;
+  std::fill_n(four.qs + 2, 6, uint8_t(0x88));
+  expected.assign(32, 0.0f);
+  expected[0] = -16.0f, expected[1] = 2.0f, expected[8] = 14.0f;
+  EXPECT_EQ(dequantized(DType::Q4_S50, &four, 32), expected);
+}
+
+/// A file may hold any mask: what has no place is 0.
+TEST(Dequantize, SparseBlocksWithTooManyBitsEndAtTheirValues) {
+  BlockQ8_S50 eight{float_to_half(1.0f), {0xff, 0xff, 0xff, 0xff}, {}};
+  std::fill_n(eight.qs, 16, int8_t(5));
+  BlockQ4_S50 four{float_to_half(1.0f), {0xff, 0xff, 0xff, 0xff}, {}};
+  std::fill_n(four.qs, 8, uint8_t(0xdd));
+  std::vector<float> expected(32, 0.0f);
+  std::fill_n(expected.begin(), 16, 5.0f);
+  EXPECT_EQ(dequantized(DType::Q8_S50, &eight, 32), expected);
+  EXPECT_EQ(dequantized(DType::Q4_S50, &four, 32), expected);
 }
 
 TEST(Dequantize, FloatFourLooksUpItsTable) {

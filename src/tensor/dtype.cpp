@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <utility>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "tensor/blocks.h"
+#include "tensor/sparse_blocks.h"
 
 namespace nibble {
 
@@ -43,7 +45,12 @@ constexpr std::array kInfos = {
     blocks<BlockInt4<128>>(DType::INT4_G128, "INT4_G128", false),
     blocks<BlockUint4<64>>(DType::UINT4_G64, "UINT4_G64", false),
     blocks<BlockUint4<128>>(DType::UINT4_G128, "UINT4_G128", false),
+    blocks<BlockQ8_S50>(DType::Q8_S50, "Q8_S50", false),
+    blocks<BlockQ4_S50>(DType::Q4_S50, "Q4_S50", false),
 };
+
+constexpr std::pair<DType, DType> kSparseTwins[] = {{DType::Q8_S50, DType::Q8_0},
+                                                    {DType::Q4_S50, DType::Q4_0}};
 
 /// ggml's type numbers (ggml.h, enum ggml_type); empty names are numbers that were removed.
 constexpr std::array<std::string_view, 40> kGgmlNames = {
@@ -64,6 +71,20 @@ const DTypeInfo& dtype_info(DType dtype) {
     if (info.dtype == dtype) return info;
   }
   fail("tensor type number {} is not supported", uint32_t(dtype));
+}
+
+std::optional<DType> dense_dtype(DType sparse) {
+  for (const auto& [twin, dense] : kSparseTwins) {
+    if (twin == sparse) return dense;
+  }
+  return std::nullopt;
+}
+
+std::optional<DType> sparse_dtype(DType dense) {
+  for (const auto& [twin, of] : kSparseTwins) {
+    if (of == dense) return twin;
+  }
+  return std::nullopt;
 }
 
 std::optional<DType> dtype_from_name(std::string_view name) {

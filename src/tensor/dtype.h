@@ -35,6 +35,8 @@ enum class DType : uint32_t {
   INT4_G128 = 1011,   ///< symmetric int4, groups of 128
   UINT4_G64 = 1012,   ///< asymmetric int4, groups of 64 (groups of 32 are Q4_1)
   UINT4_G128 = 1013,  ///< asymmetric int4, groups of 128
+  Q8_S50 = 1020,      ///< Q8_0 of which at most half of each block's weights are not zero
+  Q4_S50 = 1021,      ///< the same of Q4_0
 };
 
 /// How the bytes of a tensor are laid out.
@@ -59,6 +61,12 @@ const DTypeInfo& dtype_info(DType dtype);
 inline std::string_view dtype_name(DType dtype) {
   return dtype_info(dtype).name;
 }
+
+/// The type that is a sparse type's when its zeros are stored too, with the same codes and scales (Q8_S50:
+/// Q8_0); nothing for dense types.
+std::optional<DType> dense_dtype(DType sparse);
+/// The inverse; nothing for types without a sparse twin.
+std::optional<DType> sparse_dtype(DType dense);
 
 /// The type with this name, in any case: "q4_0", "Q4_K", "nf4_dq".
 std::optional<DType> dtype_from_name(std::string_view name);

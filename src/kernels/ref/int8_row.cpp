@@ -8,6 +8,7 @@
 #include "kernels/packed_format.h"
 #include "tensor/blocks.h"
 #include "tensor/codes.h"
+#include "tensor/sparse_blocks.h"
 
 namespace nibble {
 
@@ -154,6 +155,10 @@ void expand_int8_row(const TensorView& tensor, size_t index, size_t group, Int8R
       return expand_scaled<BlockUint4<64>>(row, cols, out, identity);
     case DType::UINT4_G128:
       return expand_scaled<BlockUint4<128>>(row, cols, out, identity);
+    case DType::Q8_S50:
+      return expand_scaled<BlockQ8_S50>(row, cols, out, [](uint8_t q) { return int8_t(q); });
+    case DType::Q4_S50:
+      return expand_scaled<BlockQ4_S50>(row, cols, out, minus(8));
     default:
       fail("type {} has no integer weights", dtype_name(tensor.dtype));
   }

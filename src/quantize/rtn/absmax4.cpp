@@ -1,5 +1,6 @@
 #include "quantize/pack_codes.h"
 #include "quantize/rtn/families.h"
+#include "quantize/rtn/four_bit_order.h"
 #include "quantize/rtn/lanes.h"
 #include "tensor/blocks.h"
 
@@ -9,11 +10,6 @@ namespace nibble::NIBBLE_RTN_ISA {
 namespace {
 
 constexpr int kBlockSize = 64;
-
-/// Codes in ascending order of their values. FP4's two zeros stand in the order in which bitsandbytes
-/// sorts them: zero and what rounds to it from below is 0, what rounds to it from above is 8.
-constexpr uint8_t kNF4Order[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-constexpr uint8_t kFP4Order[16] = {11, 10, 13, 12, 15, 14, 9, 0, 8, 1, 6, 7, 4, 5, 2, 3};
 
 /// Middles between neighbours, in single precision as bitsandbytes computes them. A value on a middle
 /// takes the lower neighbour.
@@ -43,7 +39,7 @@ float block_codes(const Thresholds& thresholds, const uint8_t* order, const floa
 }
 
 template <const Thresholds& kThresholds, const uint8_t (&kOrder)[16]>
-void encode_blocks(const float* x, uint64_t blocks, uint8_t* codes, float* absmax) {
+void encode_blocks(const float* x, uint64_t blocks, uint8_t* codes, float* absmax, const float*) {
   for (uint64_t b = 0; b < blocks; ++b)
     absmax[b] = block_codes(kThresholds, kOrder, x + b * kBlockSize, codes + b * kBlockSize);
 }
@@ -71,7 +67,7 @@ RowQuantizer absmax4_quantizer(DType dtype) {
   }
 }
 
-Absmax4Encoder absmax4_encoder(DType dtype) {
+FourBitEncoder absmax4_encoder(DType dtype) {
   return dtype == DType::NF4_DQ ? encode_blocks<kNF4Thresholds, kNF4Order>
                                 : encode_blocks<kFP4Thresholds, kFP4Order>;
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "quantize/four_bit_scale.h"
 #include "tensor/dtype.h"
 
 namespace nibble {
@@ -11,17 +12,18 @@ namespace nibble {
 /// equal weights, else positive with a mean near 1.
 using RowQuantizer = void (*)(const float* x, std::byte* out, uint64_t cols, const float* importance);
 
-/// Codes [blocks * 64] in order and largest magnitudes [blocks] of blocks of 64.
-using Absmax4Encoder = void (*)(const float* x, uint64_t blocks, uint8_t* codes, float* absmax);
+/// Codes [blocks * 64] in order and scales [blocks] of blocks of 64; `importance` as of RowQuantizer.
+using FourBitEncoder = void (*)(const float* x, uint64_t blocks, uint8_t* codes, float* scales,
+                                const float* importance);
 
 /// n values as float32; false when one of them is a NaN or an infinity.
 using FloatExpander = bool (*)(const std::byte* in, float* out, uint64_t n);
 
 /// What one instruction set's compilation of the quantizers offers.
 struct RtnTable {
-  RowQuantizer (*row_quantizer)(DType);      ///< null for planes
-  Absmax4Encoder (*absmax4_encoder)(DType);  ///< of NF4_DQ and FP4_DQ
-  FloatExpander (*float_expander)(DType);    ///< of F32, F16 and BF16; null for others
+  RowQuantizer (*row_quantizer)(DType, FourBitScale);       ///< null for planes
+  FourBitEncoder (*four_bit_encoder)(DType, FourBitScale);  ///< of NF4_DQ and FP4_DQ
+  FloatExpander (*float_expander)(DType);                   ///< of F32, F16 and BF16; null for others
 };
 
 namespace rtn_baseline {
