@@ -9,6 +9,7 @@
 #include <functional>
 
 #include "base/error.h"
+#include "formats/testing.h"
 
 namespace nibble {
 namespace {
@@ -45,7 +46,7 @@ class RunStateTest : public ::testing::Test {
     return said([&] { EXPECT_EQ(RunState(kTarget, std::move(job), resume).layers(), 0u); });
   }
 
-  static inline const fs::path directory_ = fs::path(::testing::TempDir()) / "nibble_run_state";
+  static inline const fs::path directory_ = testing::fresh_directory("run_state");
   static inline const fs::path kTarget = directory_ / "out", kState = directory_ / "out.partial.state";
 };
 
