@@ -175,13 +175,15 @@ def test_wrong_usage_names_the_remedy(nibble, model, tmp_path, flags, message):
     assert not (tmp_path / "o.gguf").exists()
 
 
-def test_making_errors_good_is_better_than_leaving_them(nibble, smol_model, data_dir, tmp_path):
-    base, out, measured = tmp_path / "f32.gguf", tmp_path / "out.gguf", {}
+def test_the_real_model_survives_the_loss_of_a_third_of_its_weights(nibble, smol_model, data_dir, tmp_path):
+    """Which method is ahead depends on the text's length (docs/quantization.md); that of the error on the text that
+    calibrates is quantize/prune_test.cpp's."""
+    base, out = tmp_path / "f32.gguf", tmp_path / "out.gguf"
     nibble("quantize", smol_model, "-o", base, "--type", "f32", "--quiet")
     for method in METHODS:
-        nibble("quantize", base, "-o", out, "--type", "q8_0", "--prune", method, "--sparsity", "2:4", "--calibration",
-               data_dir / "arc", "--calibration-sequences", 12, "--calibration-tokens", 256, "--quiet")
+        nibble("quantize", base, "-o", out, "--type", "q8_0", "--prune", method, "--sparsity", "0.3", "--calibration",
+               data_dir / "arc", "--calibration-sequences", 12, "--calibration-tokens", 256, "--quiet", timeout=900)
         result = nibble("eval", out, "--kld", data_dir / "wikitext-2-raw" / "wiki.test.raw", "--base", base, "--chunks", 3,
                         "--context", 256, "--quiet", "--json", "-")
-        measured[method] = json.loads(result.stdout)["kld"]
-    assert measured["sparsegpt"] < measured["wanda"], measured
+        # A model that has lost its way diverges by a nat and more: half of the weights taken away cost 1.05.
+        assert json.loads(result.stdout)["kld"] < 0.4, method
