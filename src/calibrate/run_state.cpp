@@ -98,7 +98,7 @@ void RunState::read() {
     if (size > rest.size() / sizeof(float)) fail("it is cut short");
     std::vector<float>& values = values_[array.at("name").get<std::string>()];
     values.resize(size);
-    std::memcpy(values.data(), rest.data(), size * sizeof(float));
+    if (size > 0) std::memcpy(values.data(), rest.data(), size * sizeof(float));
     rest.remove_prefix(size * sizeof(float));
   }
   layers_ = header.at("layers").get<uint32_t>();
