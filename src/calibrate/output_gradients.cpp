@@ -132,13 +132,11 @@ std::vector<States> run_forward(const Checkpoint& checkpoint, const CalibrationD
   return states;
 }
 
-/// Adds the squares of x [tokens, width] to sums [width].
-void add_squares(const float* x, size_t tokens, std::vector<double>& sums, ThreadPool& pool) {
-  pool.parallel_for(sums.size(), 256, [&](size_t begin, size_t end) {
-    for (size_t t = 0; t < tokens; ++t) {
-      for (size_t j = begin; j < end; ++j) sums[j] += double(x[t * sums.size() + j]) * x[t * sums.size() + j];
-    }
-  });
+/// E[x^2] of each channel.
+std::vector<double> mean_squares(const InputStatistics& statistics) {
+  std::vector<double> means = statistics.squares();
+  for (double& mean : means) mean /= double(statistics.tokens());
+  return means;
 }
 
 /// One layer's way back: replaces the gradients by its output with those by its input, and adds up the
@@ -154,19 +152,18 @@ void run_backward(const Checkpoint& checkpoint, uint32_t layer, const States& in
   const ModelConfig& config = checkpoint.config();
   const size_t length = inputs[0].size() / config.hidden;
   LayerGradient gradient(config, std::move(vectors), weights, 1, length, pool);
-  for (const std::string& name : names) result.squares[name].resize(checkpoint.get(name).rows());
+  std::vector<InputStatistics> squares;
+  for (const std::string& name : names) {
+    squares.emplace_back(checkpoint.get(name).rows(), InputStatistics::Kind::diagonal);
+  }
   for (size_t s = 0; s < inputs.size(); ++s) {
     gradient.forward(inputs[s].data());
-    const float* by_input =
-        gradient.backward_by_products(gradients[s].data(), [&](LayerMatrix which, auto* g) {
-          add_squares(g, length, result.squares[names[size_t(which)]], pool);
-        });
+    const float* by_input = gradient.backward_by_products(
+        gradients[s].data(),
+        [&](LayerMatrix which, auto* g) { squares[size_t(which)].add(g, length, pool); });
     std::copy_n(by_input, gradients[s].size(), gradients[s].begin());
   }
-}
-
-void divide(std::vector<double>& sums, double count) {
-  for (double& sum : sums) sum /= count;
+  for (size_t m = 0; m < kLayerMatrices; ++m) result.squares[names[m]] = mean_squares(squares[m]);
 }
 
 }  // namespace
@@ -181,7 +178,8 @@ OutputGradients measure_output_gradients(const Checkpoint& checkpoint, const Cal
   {
     OutputGradient output(checkpoint, seed, pool);
     for (std::vector<float>& sequence : gradients) output.replace(sequence);
-    result.squares[output_tensor(checkpoint).name] = output.squares();
+    std::vector<double>& squares = result.squares[output_tensor(checkpoint).name] = output.squares();
+    for (double& sum : squares) sum /= double(data.tokens());
   }
   for (uint32_t layer = config.n_layers; layer-- > 0;) {
     states.pop_back();
@@ -189,11 +187,9 @@ OutputGradients measure_output_gradients(const Checkpoint& checkpoint, const Cal
     checkpoint.release_all();
     progress.add(1);
   }
-  result.embedding.resize(config.hidden);
-  for (const std::vector<float>& g : gradients)
-    add_squares(g.data(), g.size() / config.hidden, result.embedding, pool);
-  for (auto& [name, sums] : result.squares) divide(sums, double(data.tokens()));
-  divide(result.embedding, double(data.tokens()));
+  InputStatistics embedding(config.hidden, InputStatistics::Kind::diagonal);
+  for (const std::vector<float>& g : gradients) embedding.add(g.data(), g.size() / config.hidden, pool);
+  result.embedding = mean_squares(embedding);
   return result;
 }
 

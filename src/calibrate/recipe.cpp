@@ -192,6 +192,16 @@ void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
                 pattern);
 }
 
+std::string type_counts(const std::vector<DType>& types) {
+  std::map<DType, size_t> counts;
+  for (const DType type : types) ++counts[type];
+  std::string text;
+  for (const auto& [dtype, count] : counts) {
+    text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, dtype_name(dtype));
+  }
+  return text;
+}
+
 std::optional<uint32_t> gguf_file_type(const Recipe& recipe) {
   if (!recipe.tensors.empty()) return std::nullopt;
   const Named* named = find_named(recipe.name);

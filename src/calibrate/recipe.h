@@ -60,6 +60,9 @@ RecipeChoice recipe_choice(const Recipe& recipe, const ModelConfig& config, cons
 void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
                       const std::vector<TensorView>& tensors);
 
+/// "210 x Q4_0, 1 x Q8_0, 61 x F32"
+std::string type_counts(const std::vector<DType>& types);
+
 /// GGUF's general.file_type of a recipe; nothing for nibble's own types, nor where single tensors have
 /// types of their own.
 std::optional<uint32_t> gguf_file_type(const Recipe& recipe);

@@ -141,12 +141,27 @@ class LossPass {
   /// The matrices with one input. Scale blocks one after the other, so that one factor is held at a time.
   void add(const std::vector<const TensorView*>& tensors, const Input& input) {
     std::vector<TensorLosses> losses;
-    for (const TensorView* tensor : tensors) losses.push_back(begin(*tensor));
+    std::vector<Sample> samples;
+    for (const TensorView* tensor : tensors) {
+      losses.push_back(begin(*tensor));
+      samples.push_back(sample(*tensor));
+    }
     const std::vector<float> importance(input.fit.squares().begin(), input.fit.squares().end());
-    for (size_t i = 0; i < tensors.size(); ++i) measure_nearest(*tensors[i], input, importance, losses[i]);
+    for (size_t i = 0; i < tensors.size(); ++i) {
+      RoundingErrors rounding(samples[i].rows, importance.data(), pool_);
+      measure(*tensors[i], input, samples[i], losses[i], [&](const TensorRecipe& recipe) {
+        return recipe.nearest ? &rounding.nearest(measured_dtype(recipe.dtype)) : nullptr;
+      });
+    }
     for (const uint64_t block : scale_blocks(losses, tensors[0]->cols())) {
       const GptqFactor factor = gptq_factor(input.fit.hessian(), block, {}, tensors[0]->name, pool_);
-      for (size_t i = 0; i < tensors.size(); ++i) measure_gptq(*tensors[i], input, factor, losses[i]);
+      for (size_t i = 0; i < tensors.size(); ++i) {
+        RoundingErrors rounding(samples[i].rows, nullptr, pool_);
+        measure(*tensors[i], input, samples[i], losses[i], [&](const TensorRecipe& recipe) {
+          const bool in_turn = !recipe.nearest && scale_block(recipe.dtype, tensors[i]->cols()) == block;
+          return in_turn ? &rounding.gptq(recipe.dtype, factor) : nullptr;
+        });
+      }
     }
     std::move(losses.begin(), losses.end(), std::back_inserter(result_));
   }
@@ -199,22 +214,28 @@ class LossPass {
     return sample;
   }
 
-  /// Rows by what their outputs count for; those of the text's tokens behind them where the matrix is the
-  /// embedding too.
-  Rows sample(const TensorView& tensor, size_t& outputs) const {
+  /// Rows of a matrix: by what their outputs count for, and behind these those of the text's tokens where the
+  /// matrix is the embedding too.
+  struct Sample {
+    size_t outputs = 0;
+    Rows rows;
+  };
+
+  Sample sample(const TensorView& tensor) const {
     std::vector<uint64_t> indices = sample_by_weight(gradients_.squares.at(tensor.name), kLossRows);
-    outputs = indices.size();
+    const size_t outputs = indices.size();
     if (tensor.name == kEmbedding) {
       const std::vector<uint64_t> tokens = token_sample();
       indices.insert(indices.end(), tokens.begin(), tokens.end());
     }
-    return read_indexed(checkpoint_, tensor, std::move(indices), pool_);
+    return {outputs, read_indexed(checkpoint_, tensor, std::move(indices), pool_)};
   }
 
   double loss_of(const TensorView& tensor, const Input& input, const std::vector<float>& errors,
-                 size_t outputs, size_t rows) const {
+                 const Sample& from) const {
     const std::vector<double>& squares = gradients_.squares.at(tensor.name);
     const double sum = std::accumulate(squares.begin(), squares.end(), 0.0);
+    const size_t outputs = from.outputs, rows = from.rows.size();
     double loss = outputs == 0 ? 0 : 0.5 * sum * mean_output_error(input.held_out, errors, outputs, pool_);
     if (rows > outputs) loss += embedding_loss(errors, outputs, rows);
     return loss;
@@ -229,28 +250,14 @@ class LossPass {
     return 0.5 * sum / double(last - first);
   }
 
-  void measure_nearest(const TensorView& tensor, const Input& input, const std::vector<float>& importance,
-                       TensorLosses& losses) const {
-    size_t outputs = 0;
-    const Rows rows = sample(tensor, outputs);
-    RoundingErrors rounding(rows, importance.data(), pool_);
+  /// The losses of the candidates for which errors_of(recipe) gives errors and not null.
+  template <typename ErrorsOf>
+  void measure(const TensorView& tensor, const Input& input, const Sample& from, TensorLosses& losses,
+               ErrorsOf errors_of) const {
     for (CandidateLoss& candidate : losses.candidates) {
-      if (!candidate.recipe.nearest || stays(tensor, candidate)) continue;
-      const auto& errors = rounding.nearest(measured_dtype(candidate.recipe.dtype));
-      candidate.loss = loss_of(tensor, input, errors, outputs, rows.size());
-    }
-  }
-
-  void measure_gptq(const TensorView& tensor, const Input& input, const GptqFactor& factor,
-                    TensorLosses& losses) const {
-    size_t outputs = 0;
-    const Rows rows = sample(tensor, outputs);
-    RoundingErrors rounding(rows, nullptr, pool_);
-    for (CandidateLoss& candidate : losses.candidates) {
-      const bool in_turn = scale_block(candidate.recipe.dtype, tensor.cols()) == factor.block;
-      if (candidate.recipe.nearest || !in_turn || stays(tensor, candidate)) continue;
-      const auto& errors = rounding.gptq(candidate.recipe.dtype, factor);
-      candidate.loss = loss_of(tensor, input, errors, outputs, rows.size());
+      if (stays(tensor, candidate)) continue;
+      const std::vector<float>* errors = errors_of(candidate.recipe);
+      if (errors != nullptr) candidate.loss = loss_of(tensor, input, *errors, from);
     }
   }
 

@@ -16,6 +16,7 @@
 #include "cli/compare_worker.h"
 #include "cli/json_output.h"
 #include "cli/kv_type_option.h"
+#include "cli/output_path.h"
 #include "cli/terminal.h"
 #include "evaluate/report_html.h"
 #include "evaluate/report_table.h"
@@ -81,11 +82,7 @@ void check_lengths(CompareFlags& options) {
 ArcData check(CompareFlags& options) {
   options.json.check(options.models);
   check_lengths(options);
-  if (!options.report.empty()) {
-    std::error_code error;
-    fs::create_directories(options.report, error);
-    if (error) fail("--report {}: cannot make the directory: {}", options.report, error.message());
-  }
+  make_report_directory(options.report);
   return options.job.arc.empty() ? find_arc(std::nullopt) : find_arc(options.job.arc);
 }
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -46,8 +45,7 @@ struct OptimizeFlags {
 
 /// The text to measure on when none is named: WikiText-2's test text where the data folder has it.
 std::string default_text() {
-  const char* named = std::getenv("NIBBLE_DATA");
-  const fs::path path = fs::path(named ? named : "../shared/data") / "wikitext-2-raw/wiki.test.raw";
+  const fs::path path = data_folder() / "wikitext-2-raw/wiki.test.raw";
   std::error_code ignored;
   return fs::is_regular_file(path, ignored) ? path.string() : std::string();
 }
@@ -65,11 +63,7 @@ void check(const OptimizeFlags& options) {
     throw_usage("--metric {} says what --max-loss bounds: give --max-loss too",
                 loss_metric_name(options.request.metric));
   }
-  if (!options.report.empty()) {
-    std::error_code error;
-    fs::create_directories(options.report, error);
-    if (error) fail("--report {}: cannot make the directory: {}", options.report, error.message());
-  }
+  make_report_directory(options.report);
 }
 
 OptimizeRequest request_of(const OptimizeFlags& options) {
@@ -100,14 +94,13 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
 
 /// Windows of a text file; without one, sequences of the calibration's source that calibration does not see.
 HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, CalibrationData& data,
-                    const Checkpoint& checkpoint) {
+                    const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
   HeldOut held_out;
   WindowOptions windows;
   windows.context = std::min(windows.context, checkpoint.config().context_length);
   windows.max_windows = options.chunks;
   if (!text.empty()) {
-    const auto tokenizer = Tokenizer::create(load_vocabulary(checkpoint));
-    held_out.windows = make_windows(tokenize_file(text, *tokenizer), tokenizer->vocabulary(), windows);
+    held_out.windows = make_windows(tokenize_file(text, tokenizer), tokenizer.vocabulary(), windows);
     held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
     return held_out;
   }
@@ -123,14 +116,14 @@ HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, Calib
 
 /// Questions that the model's context can hold with each of their choices: a longer one would end the work
 /// when all but it is done.
-std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, const Checkpoint& checkpoint) {
-  const auto tokenizer = Tokenizer::create(load_vocabulary(checkpoint));
+std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, const Checkpoint& checkpoint,
+                                 const Tokenizer& tokenizer) {
   std::vector<ArcQuestion> result;
   for (const ArcQuestion& question : questions) {
     const bool fits =
         std::all_of(question.choices.begin(), question.choices.end(), [&](const ArcChoice& choice) {
           const std::string text = "Question: " + question.stem + "\nAnswer: " + choice.text;
-          return tokenizer->encode(text, {}).size() + 1 < checkpoint.config().context_length;
+          return tokenizer.encode(text, {}).size() + 1 < checkpoint.config().context_length;
         });
     if (fits) result.push_back(question);
   }
@@ -151,8 +144,9 @@ void run_optimize(const OptimizeFlags& options) {
   CalibrationFlags calibration = options.calibration;
   if (text.empty()) calibration.options.sequences += options.chunks;
   CalibrationData data = calibration.load(checkpoint, pool);
-  HeldOut held_out = held_out_of(options, text, data, *checkpoint);
-  held_out.questions = fitting(sample_arc(arc.questions, options.limit, 0), *checkpoint);
+  const auto tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
+  HeldOut held_out = held_out_of(options, text, data, *checkpoint, *tokenizer);
+  held_out.questions = fitting(sample_arc(arc.questions, options.limit, 0), *checkpoint, *tokenizer);
   held_out.arc_source = fmt::format(
       "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
   const auto say = [&](const std::string& line) {

@@ -32,6 +32,13 @@ void check_output_path(const std::string& flag, const std::string& path,
   }
 }
 
+void make_report_directory(const std::string& path) {
+  if (path.empty()) return;
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) fail("--report {}: cannot make the directory: {}", path, error.message());
+}
+
 void check_input_file(const std::string& path) {
   if (path.empty()) return;
   if (fs::is_directory(path)) fail("cannot read {}: it is a directory; name a file", path);

@@ -10,6 +10,9 @@ namespace nibble {
 void check_output_path(const std::string& flag, const std::string& path,
                        const std::vector<std::string>& inputs);
 
+/// Makes the directory of a --report where one is asked for. Throws Error when it can't be made.
+void make_report_directory(const std::string& path);
+
 /// Throws Error when a file cannot be opened for reading; empty paths are none.
 void check_input_file(const std::string& path);
 

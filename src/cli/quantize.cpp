@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -184,17 +183,6 @@ void add_tensor_types(Recipe& recipe, const QuantizeFlags& options, const Checkp
   }
 }
 
-/// "210 x Q4_0, 1 x Q8_0, 61 x F32"
-std::string type_counts(const QuantizeSummary& summary) {
-  std::map<DType, size_t> counts;
-  for (const auto& tensor : summary.tensors) ++counts[tensor.to];
-  std::string text;
-  for (const auto& [dtype, count] : counts) {
-    text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, dtype_name(dtype));
-  }
-  return text;
-}
-
 nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
                             const QuantizeSummary& summary) {
   nlohmann::json tensors = nlohmann::json::array();
@@ -232,7 +220,9 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
   fmt::print("{}: {}, {:.1f} MB ({:.1f} MB before), {:.3f} bits per weight, in {:.1f} s\n", options.output,
              recipe.name, double(summary.file_bytes) / 1e6, double(source_bytes) / 1e6,
              summary.bits_per_weight(), summary.seconds);
-  fmt::print("  {}\n", type_counts(summary));
+  std::vector<DType> types;
+  for (const auto& tensor : summary.tensors) types.push_back(tensor.to);
+  fmt::print("  {}\n", type_counts(types));
   const auto least = std::min_element(summary.tensors.begin(), summary.tensors.end(),
                                       [](const auto& a, const auto& b) { return a.cosine < b.cosine; });
   fmt::print("  {} tensors checked against their source: cosine {:.4f} or more ({})\n",

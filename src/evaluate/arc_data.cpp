@@ -165,10 +165,14 @@ ArcData load_arc(const fs::path& path) {
   return load_files(path.string(), files);
 }
 
+fs::path data_folder() {
+  const char* named = std::getenv("NIBBLE_DATA");
+  return named != nullptr && *named != '\0' ? named : "../shared/data";
+}
+
 ArcData find_arc(const std::optional<fs::path>& path) {
   if (path) return load_arc(*path);
-  const char* named = std::getenv("NIBBLE_DATA");
-  const fs::path folder = named != nullptr && *named != '\0' ? named : "../shared/data";
+  const fs::path folder = data_folder();
   if (const auto files = test_files(folder); !files.empty()) return load_files(folder.string(), files);
   constexpr const char* kSource = "the science questions that come with nibble";
   return {kSource, parse_arc(bundled_questions(), kSource, "science")};

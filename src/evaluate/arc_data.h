@@ -35,8 +35,11 @@ std::vector<ArcQuestion> parse_arc(std::string_view jsonl, const std::string& na
 /// folder arc/. Throws Error naming the path.
 ArcData load_arc(const std::filesystem::path& path);
 
-/// `path` when given; else the two test files in the folder that NIBBLE_DATA names (default:
-/// ../shared/data) or its folder arc/; where they are not, the questions that nibble brings along.
+/// Where texts and questions are looked for when none is named: NIBBLE_DATA, by default ../shared/data.
+std::filesystem::path data_folder();
+
+/// `path` when given; else the two test files in data_folder() or its folder arc/; where they are not, the
+/// questions that nibble brings along.
 ArcData find_arc(const std::optional<std::filesystem::path>& path);
 
 /// A sample of `limit` questions that is the same for every model and machine: per set in proportion to

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <map>
-
 #include "evaluate/comparison.h"
 
 namespace nibble {
@@ -11,17 +9,6 @@ namespace nibble {
 namespace {
 
 using nlohmann::ordered_json;
-
-/// "120 x Q4_0 (gptq), 1 x Q8_0"
-std::string type_counts(const Recipe& recipe) {
-  std::map<DType, size_t> counts;
-  for (const auto& [name, own] : recipe.tensors) ++counts[own.dtype];
-  std::string text;
-  for (const auto& [dtype, count] : counts) {
-    text += fmt::format("{}{} x {}", text.empty() ? "" : ", ", count, dtype_name(dtype));
-  }
-  return text;
-}
 
 ordered_json plan_json(const Plan& plan) {
   return {{"bytes", plan.bytes}, {"kld", plan.loss}, {"seconds_per_token", plan.seconds}};
@@ -74,9 +61,10 @@ std::string optimize_summary(const OptimizeResult& result, const OptimizeRequest
                              const HeldOut& held_out) {
   const OptimizeStep& step = result.steps[result.picked];
   const Measured& m = step.measured;
-  std::string text =
-      fmt::format("{}: {}, {:.3f} bits per weight\n  {}\n", request.output.string(),
-                  short_bytes(m.file_bytes), m.bits_per_weight, type_counts(result.recipe.recipe));
+  std::vector<DType> types;
+  for (const auto& [name, own] : result.recipe.recipe.tensors) types.push_back(own.dtype);
+  std::string text = fmt::format("{}: {}, {:.3f} bits per weight\n  {}\n", request.output.string(),
+                                 short_bytes(m.file_bytes), m.bits_per_weight, type_counts(types));
   text += fmt::format(
       "  KL divergence {:.4f} ± {:.4f}; perplexity {:.3f}, was {:.3f} ({}; with 95% confidence below {})\n",
       m.kld.kld.mean, m.kld.kld.standard_error, m.kld.model.perplexity(), m.kld.base.perplexity(),
