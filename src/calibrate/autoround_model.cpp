@@ -34,10 +34,10 @@ const std::vector<MatrixName>& matrix_names() {
   return names;
 }
 
-std::vector<float> mean_squares(const InputStatistics& statistics) {
-  std::vector<float> means;
-  for (const double sum : statistics.squares()) means.push_back(float(sum / double(statistics.tokens())));
-  return means;
+/// The mean squares of an input, as the weights of rounding's errors.
+std::vector<float> importance_of(const InputStatistics& statistics) {
+  const std::vector<double> means = statistics.mean_squares();
+  return {means.begin(), means.end()};
 }
 
 /// |out - target|^2 / |target|^2, and (out - target) / |target|^2.
@@ -123,7 +123,7 @@ AutoroundModel::Matrices AutoroundModel::begin_rounding(const LayerStatistics& s
       matrices[m].fixed = std::move(w);
       continue;
     }
-    const std::vector<float> importance = mean_squares(statistics[size_t(matrix_names()[m].input)]);
+    const std::vector<float> importance = importance_of(statistics[size_t(matrix_names()[m].input)]);
     matrices[m].rounding.emplace(types_(tensor), std::move(w), tensor.rows(), tensor.cols(),
                                  importance.data(), pool_);
   }
@@ -209,7 +209,7 @@ std::vector<double> AutoroundModel::sequence_errors(LayerGradient& layer) {
 TensorBytes AutoroundModel::output() {
   const TensorView& tensor = output_tensor(checkpoint_);
   if (!takes_codes(tensor)) return {};
-  const std::vector<float> importance = mean_squares(
+  const std::vector<float> importance = importance_of(
       gather_output_statistics(quantized_, checkpoint_.config(), InputStatistics::Kind::diagonal, pool_));
   TensorBytes bytes = round_to_nearest(checkpoint_, tensor, types_(tensor), importance.data(), pool_);
   return settle(checkpoint_, tensor, std::move(bytes), types_, pool_);

@@ -132,13 +132,6 @@ std::vector<States> run_forward(const Checkpoint& checkpoint, const CalibrationD
   return states;
 }
 
-/// E[x^2] of each channel.
-std::vector<double> mean_squares(const InputStatistics& statistics) {
-  std::vector<double> means = statistics.squares();
-  for (double& mean : means) mean /= double(statistics.tokens());
-  return means;
-}
-
 /// One layer's way back: replaces the gradients by its output with those by its input, and adds up the
 /// squares of those by its products.
 void run_backward(const Checkpoint& checkpoint, uint32_t layer, const States& inputs, States& gradients,
@@ -163,7 +156,7 @@ void run_backward(const Checkpoint& checkpoint, uint32_t layer, const States& in
         [&](LayerMatrix which, auto* g) { squares[size_t(which)].add(g, length, pool); });
     std::copy_n(by_input, gradients[s].size(), gradients[s].begin());
   }
-  for (size_t m = 0; m < kLayerMatrices; ++m) result.squares[names[m]] = mean_squares(squares[m]);
+  for (size_t m = 0; m < kLayerMatrices; ++m) result.squares[names[m]] = squares[m].mean_squares();
 }
 
 }  // namespace
@@ -189,7 +182,7 @@ OutputGradients measure_output_gradients(const Checkpoint& checkpoint, const Cal
   }
   InputStatistics embedding(config.hidden, InputStatistics::Kind::diagonal);
   for (const std::vector<float>& g : gradients) embedding.add(g.data(), g.size() / config.hidden, pool);
-  result.embedding = mean_squares(embedding);
+  result.embedding = embedding.mean_squares();
   return result;
 }
 

@@ -28,4 +28,10 @@ void InputStatistics::add(const float* x, size_t tokens, ThreadPool& pool) {
   tokens_ += tokens;
 }
 
+std::vector<double> InputStatistics::mean_squares() const {
+  std::vector<double> means = squares_;
+  for (double& mean : means) mean /= double(tokens_);
+  return means;
+}
+
 }  // namespace nibble

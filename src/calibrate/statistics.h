@@ -21,6 +21,7 @@ class InputStatistics {
 
   uint64_t tokens() const { return tokens_; }
   const std::vector<double>& squares() const { return squares_; }        ///< [channels], sums of x^2
+  std::vector<double> mean_squares() const;                              ///< [channels], E[x^2]
   const std::vector<double>& magnitudes() const { return magnitudes_; }  ///< [channels], sums of |x|
   const std::vector<float>& maxima() const { return maxima_; }  ///< [channels] of |x|; empty unless asked for
   const TileMatrix& hessian() const { return hessian_; }        ///< of size 0 unless asked for
