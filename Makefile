@@ -48,8 +48,8 @@ unit:
 sanitize:
 	@tools/install_packages.sh build test
 	cmake --preset $(PRESET)
-	cmake --build --preset $(PRESET) --target unit_tests
-	ctest --preset $(PRESET) -j 2 -L unit
+	cmake --build --preset $(PRESET)
+	ctest --preset $(PRESET) -j 2
 
 lint: format-check
 	@tools/install_packages.sh build test lint
@@ -69,7 +69,7 @@ clean:
 help:
 	@sed -n 's/^#   //p' Makefile
 	@echo 'make unit          the C++ tests alone'
-	@echo 'make sanitize PRESET=asan|tsan   the C++ tests under sanitizers'
+	@echo 'make sanitize PRESET=asan|tsan   the C++ tests under sanitizers; tsan: those of what uses threads'
 	@echo 'make interop       files written by nibble in llama.cpp (llama-cpp-python), and back'
 	@echo 'make bench FILTER=q4_0   every kernel beside the roofs of this machine (all, without FILTER)'
 	@echo 'make peers         measure llama.cpp and Neural Speed beside nibble, and write docs/performance.md'
