@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "sampling/processors.h"
+#include "sampling/sampler.h"
 
 namespace nibble {
 
@@ -16,10 +16,11 @@ size_t end_tokens(const Tokenizer* tokenizer) {
   return count;
 }
 
-BeamSearch make_search(size_t prompt, const AnswerLimits& limits, const GenerateParams& params) {
+BeamSearch make_search(size_t prompt, const AnswerLimits& limits, const GenerateParams& params,
+                       uint64_t drawn_seed) {
   const auto most = uint32_t(std::min<size_t>(params.max_new_tokens, limits.context - prompt));
   std::optional<uint64_t> seed;
-  if (!params.sampling.greedy) seed = params.sampling.seed;
+  if (!params.sampling.greedy) seed = drawn_seed;
   return {params.beams, most, end_tokens(limits.tokenizer), seed};
 }
 
@@ -28,10 +29,10 @@ BeamSearch make_search(size_t prompt, const AnswerLimits& limits, const Generate
 BeamDecoder::BeamDecoder(std::span<const int32_t> prompt, const AnswerLimits& limits,
                          const GenerateParams& params)
     : params_(params),
+      seed_(params.sampling.greedy ? 0 : Sampler(params.sampling).seed()),
       limits_{limits.tokenizer, limits.context, limits.max_new_tokens, params_.stop},
       prompt_(prompt.begin(), prompt.end()),
-      search_(make_search(prompt.size(), limits, params)) {
-  params_.sampling.check();
+      search_(make_search(prompt.size(), limits, params, seed_)) {
   if (params_.grammar) grammars_.emplace_back(params_.grammar);
 }
 

@@ -15,6 +15,8 @@ class BeamDecoder : public SequenceDecoder {
  public:
   BeamDecoder(std::span<const int32_t> prompt, const AnswerLimits& limits, const GenerateParams& params);
 
+  uint64_t seed() const { return seed_; }  ///< 0: greedy
+
   uint32_t sequences() const override { return params_.beams.num_beams; }
   void begin(std::span<const uint32_t> sequences) override {
     sequences_.assign(sequences.begin(), sequences.end());
@@ -32,6 +34,7 @@ class BeamDecoder : public SequenceDecoder {
   bool ends_in_stop_string(const Beam& beam, int32_t token) const;
 
   GenerateParams params_;
+  uint64_t seed_;
   AnswerLimits limits_;
   std::vector<int32_t> prompt_;
   BeamSearch search_;

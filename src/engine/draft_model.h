@@ -14,8 +14,9 @@ namespace nibble {
 /// values of the small model. All share the Forward.
 class DraftModel {
  public:
-  /// `capacity`: tokens of prompt and answer.
-  DraftModel(Forward& forward, uint32_t capacity);
+  /// `capacity`: tokens of prompt and answer; `vocab`: tokens of the large model, which may lack or have more
+  /// of the unused ones behind the vocabulary.
+  DraftModel(Forward& forward, uint32_t capacity, uint32_t vocab);
 
   /// The most probable continuation of the history, at most `most` tokens. What it begins with that was there
   /// in the last call is not computed again.
@@ -26,6 +27,7 @@ class DraftModel {
  private:
   Forward& forward_;
   KvCache cache_;
+  uint32_t vocab_;  ///< tokens that both know
   std::vector<int32_t> cached_;
   double seconds_per_token_ = 0;
 };
