@@ -7,15 +7,20 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "runtime/forward.h"
+#include "sampling/beam_params.h"
 #include "sampling/sampler.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace nibble {
+
+class Grammar;
+class TokenTable;
 
 struct EngineOptions {
   int threads = 0;  ///< 0: one per physical core
@@ -23,12 +28,33 @@ struct EngineOptions {
   uint32_t context = 0;  ///< 0: the model's own, at most 4096 unless asked for more
   KvType kv_type = KvType::f16;
   bool needs_tokenizer = false;  ///< refuse a model without one before its weights are read
+  /// A small model with the same tokens, which drafts what this one checks; none when empty.
+  std::filesystem::path draft_model;
 };
+
+/// Whether tokens are drafted and then checked together; it never changes an answer's distribution.
+enum class Speculation { automatic, off };
 
 struct GenerateParams {
   SamplingParams sampling;
   uint32_t max_new_tokens = 512;
   std::vector<std::string> stop;  ///< the answer ends before the first of these
+  BeamParams beams;
+  std::shared_ptr<const Grammar> grammar;  ///< what the answer must look like; none: anything
+  Speculation speculation = Speculation::automatic;
+  uint32_t choices = 1;   ///< answers, sampled independently: choice i with seed + i
+  int top_logprobs = -1;  ///< so many of the most probable tokens beside each; -1: no log-probabilities
+  bool prompt_logprobs = false;  ///< of the prompt's tokens too
+};
+
+/// The most that top_logprobs may be.
+constexpr int kMaxTopLogprobs = 20;
+
+/// A token and its natural log-probability as the model gave it, before any of the sampling parameters.
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;
+  std::vector<std::pair<int32_t, float>> top;  ///< the most probable tokens, best first
 };
 
 enum class StopReason { end_of_turn, stop_string, max_new_tokens, context_full, cancelled };
@@ -39,6 +65,8 @@ struct Generation {
   std::string text;             ///< without control tokens and stop strings
   StopReason reason = StopReason::max_new_tokens;
   std::optional<uint64_t> seed;                   ///< that repeats this answer; greedy ones have none
+  std::optional<double> score;                    ///< of a beam search's answer, by which they are ranked
+  uint32_t drafted = 0, accepted = 0;             ///< tokens of speculation, of all choices together
   uint32_t prompt_tokens = 0, cached_tokens = 0;  ///< the cached ones had been computed before
   double prefill_s = 0, decode_s = 0;             ///< up to the first token, and from there
 
@@ -61,15 +89,17 @@ struct EngineMemory {
 /// overlap: one conversation at a time.
 class Engine {
  public:
-  /// Throws Error when the model can't be read or lacks the tokenizer that is needed, UsageError when a
-  /// context is asked for that it was not made for.
+  /// Throws Error when the model can't be read or lacks the tokenizer that is needed, or the draft model has
+  /// other tokens; UsageError when a context is asked for that it was not made for.
   static std::unique_ptr<Engine> load(const std::filesystem::path& model, const EngineOptions& options = {});
   ~Engine();
 
   const Model& model() const;
   bool has_tokenizer() const;
   const Tokenizer& tokenizer() const;  ///< throws Error when the checkpoint has none
-  bool has_chat_template() const;      ///< the model brings one, or one was set
+  /// What grammars are made over. Throws Error when the checkpoint has no tokenizer. Any thread may call.
+  std::shared_ptr<const TokenTable> token_table() const;
+  bool has_chat_template() const;  ///< the model brings one, or one was set
   /// The one set, else the model's own, else ChatML. Throws Error when the model's can't be parsed.
   const ChatTemplate& chat_template() const;
   void set_chat_template(ChatTemplate chat_template);
@@ -84,10 +114,14 @@ class Engine {
 
   /// Continues the prompt. `on_text` gets each piece of text as it is certain (never inside a character
   /// or a possible stop string), and an empty one after work that gave none; it returns false to cancel.
-  /// Tokens of the last call's prompt and answer that this prompt begins with are not computed again.
+  /// Tokens of earlier calls' prompts and answers that this prompt begins with are not computed again.
   /// Throws Error for an empty prompt, or one that leaves no room in the context.
   Generation generate(std::span<const int32_t> prompt, const GenerateParams& params,
                       const std::function<bool(std::string_view)>& on_text = {});
+  /// All answers that the parameters ask for, in the order of their choices; `on_text` gets the first one's
+  /// text.
+  std::vector<Generation> generate_choices(std::span<const int32_t> prompt, const GenerateParams& params,
+                                           const std::function<bool(std::string_view)>& on_text = {});
 
   /// Logits of one sequence from position `from` on, in slices: on_logits(first_position,
   /// logits [rows, vocab], rows). The positions before are computed without the output matrix.
@@ -108,6 +142,7 @@ class Engine {
   struct Impl;
 
  private:
+  friend class Scheduler;
   Engine();
   std::unique_ptr<Impl> impl_;
 };
