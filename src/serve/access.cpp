@@ -71,15 +71,18 @@ void check_access(const HttpRequest& request, const AccessRules& rules, bool ope
   if (rules.loopback && !host.empty() && !is_loopback(host_name(host))) {
     throw ApiError(403, fmt::format("this server is not {}: use http://localhost", host), {}, "foreign_host");
   }
-  const bool allowed = origin.empty() || same_origin(origin, host) || rules.cors == "*" || rules.cors == origin;
+  const bool allowed =
+      origin.empty() || same_origin(origin, host) || rules.cors == "*" || rules.cors == origin;
   if (!allowed) {
-    throw ApiError(403, fmt::format("pages of {} may not use this server; start it with --cors {}", origin, origin),
-                   {}, "foreign_origin");
+    throw ApiError(
+        403, fmt::format("pages of {} may not use this server; start it with --cors {}", origin, origin), {},
+        "foreign_origin");
   }
   if (open || rules.keys.empty() || request.method == "OPTIONS") return;
   const std::string_view sent = request.header("authorization");
   if (!sent.starts_with(kBearer)) {
-    throw ApiError(401, "the API key is missing: send it as 'Authorization: Bearer KEY'", {}, "missing_api_key");
+    throw ApiError(401, "the API key is missing: send it as 'Authorization: Bearer KEY'", {},
+                   "missing_api_key");
   }
   if (!rules.keys.contains(sent.substr(kBearer.size()))) {
     throw ApiError(401, "the API key is not one of this server's", {}, "invalid_api_key");

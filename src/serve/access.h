@@ -32,8 +32,8 @@ class ApiKeys {
 
 /// Who may ask.
 struct AccessRules {
-  ApiKeys keys;      ///< none: everybody who can connect
-  std::string cors;  ///< an origin whose pages may use the API, "*" for all, empty for none but our own
+  ApiKeys keys;          ///< none: everybody who can connect
+  std::string cors;      ///< an origin whose pages may use the API, "*" for all, empty for none but our own
   bool loopback = true;  ///< listening there: names of other hosts are refused, which rebound DNS would bring
 };
 

@@ -22,10 +22,10 @@ constexpr size_t kLingerBytes = 4 << 20;
 constexpr std::chrono::milliseconds kLinger{1000};
 
 std::string too_large() {
-  const std::string body =
-      R"({"error":{"message":"the request's headers are too large: shorten them",)"
-      R"("type":"invalid_request_error","param":null,"code":"headers_too_large"}})";
-  return "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: application/json\r\n"
+  const std::string body = R"({"error":{"message":"the request's headers are too large: shorten them",)"
+                           R"("type":"invalid_request_error","param":null,"code":"headers_too_large"}})";
+  return "HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Type: "
+         "application/json\r\n"
          "Content-Length: " +
          std::to_string(body.size()) + "\r\n\r\n" + body;
 }

@@ -11,7 +11,7 @@ namespace nibble {
 
 /// What a connection may take. A client that sends or reads too slowly loses it.
 struct ConnectionLimits {
-  size_t header_bytes = 64 * 1024;         ///< request line and all headers together
+  size_t header_bytes = 64 * 1024;          ///< request line and all headers together
   std::chrono::milliseconds header{10000};  ///< from the first byte of a request to the end of its headers
   std::chrono::milliseconds stall{30000};   ///< without a byte, in reading a body or writing
   std::chrono::milliseconds body{120000};   ///< to send a whole body
@@ -35,7 +35,8 @@ class Connection : public httplib::Stream {
   bool wait_for_request();
   /// The headers have been read: the body's limits hold from here on.
   void headers_done();
-  /// Reads away what the client still sends, for a short time: closing before would take the response from it.
+  /// Reads away what the client still sends, for a short time: closing before would take the response from
+  /// it.
   void linger();
   /// True when the client has closed its side, or the connection has failed.
   bool gone() const;

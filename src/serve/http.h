@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -16,7 +17,7 @@ namespace nibble {
 struct HttpRequest {
   std::string method, path;  ///< the path decoded, without the query
   std::map<std::string, std::string> query;
-  std::map<std::string, std::string> headers;  ///< names in lower case
+  std::map<std::string, std::string> headers;   ///< names in lower case
   std::map<std::string, std::string> segments;  ///< what stands at the {names} of the route
   std::string body;
   std::string remote;  ///< the client's address
@@ -52,6 +53,8 @@ class Exchange {
 
   HttpRequest request;
   HttpResponse response;
+  const std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+  std::string route;  ///< the pattern of the route that answers it
   nlohmann::ordered_json log = nlohmann::ordered_json::object();  ///< what the log says of it besides
 };
 

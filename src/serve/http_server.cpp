@@ -39,7 +39,8 @@ class ConnectionExchange : public Exchange {
     for (const auto& [name, value] : from.params) request.query.emplace(name, value);
     for (const auto& [name, value] : from.headers) {
       std::string lower = name;
-      std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+      std::transform(lower.begin(), lower.end(), lower.begin(),
+                     [](unsigned char c) { return std::tolower(c); });
       request.headers.emplace(std::move(lower), value);
     }
     if (from.headers.count("Content-Length") > 1 ||
@@ -47,7 +48,8 @@ class ConnectionExchange : public Exchange {
       ambiguous_body = true;
     }
     old_protocol = from.version == "HTTP/1.0";
-    from.headers.erase("Accept-Encoding");  // bodies are compressed where that is worth it: once, in the build
+    from.headers.erase(
+        "Accept-Encoding");  // bodies are compressed where that is worth it: once, in the build
     from.ranges.clear();
     if (!from.has_header("Content-Length") && !from.has_header("Transfer-Encoding")) {
       from.set_header("Content-Length", "0");  // otherwise a body would be read until the connection ends
@@ -241,9 +243,10 @@ class HttpServer::Impl : public httplib::Server {
 
   bool refuse(Connection& connection) {
     const std::string body = handler_.error_body(503);
-    connection.write_format("HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
-                            "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
-                            body.size());
+    connection.write_format(
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nConnection: close\r\n"
+        "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+        body.size());
     connection.write(body.data(), body.size());
     connection.linger();
     return false;

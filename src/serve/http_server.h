@@ -15,7 +15,7 @@ struct HttpServerOptions {
   int port = 8080;               ///< 0: one that is free
   std::string certificate, key;  ///< PEM files; TLS when both are given
   size_t max_body = 16 << 20;
-  size_t max_connections = 400;  ///< further ones are told to come back later
+  size_t max_connections = 400;    ///< further ones are told to come back later
   std::chrono::seconds stall{30};  ///< a client that sends or reads nothing for so long is cut off
 };
 

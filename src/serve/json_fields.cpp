@@ -118,7 +118,8 @@ const JsonFields::Json* JsonFields::array(const char* name) const {
   return value;
 }
 
-std::vector<int32_t> read_token_ids(const nlohmann::ordered_json& list, const std::string& name, size_t vocab) {
+std::vector<int32_t> read_token_ids(const nlohmann::ordered_json& list, const std::string& name,
+                                    size_t vocab) {
   std::vector<int32_t> ids;
   if (!list.is_array()) fail_field(name, "{} must be a list of token ids", name);
   ids.reserve(list.size());

@@ -44,6 +44,7 @@ class JsonFields {
 };
 
 /// A list of token ids, each in [0, vocab).
-std::vector<int32_t> read_token_ids(const nlohmann::ordered_json& list, const std::string& name, size_t vocab);
+std::vector<int32_t> read_token_ids(const nlohmann::ordered_json& list, const std::string& name,
+                                    size_t vocab);
 
 }  // namespace nibble

@@ -37,7 +37,7 @@ bool matches(const std::vector<std::string>& pattern, const std::vector<std::str
 }  // namespace
 
 void Router::add(const std::string& method, std::string_view pattern, Handler handler, Access access) {
-  routes_.push_back({method, split(pattern), std::move(handler), access});
+  routes_.push_back({method, std::string(pattern), split(pattern), std::move(handler), access});
 }
 
 const Router::Route& Router::find(HttpRequest& request) const {
@@ -53,8 +53,10 @@ const Router::Route& Router::find(HttpRequest& request) const {
     if (const Route* route = fallback_(request.path)) return *route;
   }
   if (others.empty()) {
-    throw ApiError(404, fmt::format("there is no {} {}; /openapi.json lists what there is", request.method,
-                                    request.path), {}, "unknown_url");
+    throw ApiError(
+        404,
+        fmt::format("there is no {} {}; /openapi.json lists what there is", request.method, request.path), {},
+        "unknown_url");
   }
   std::string allowed;
   for (const std::string& other : others) allowed += (allowed.empty() ? "" : ", ") + other;

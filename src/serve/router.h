@@ -17,7 +17,7 @@ class Router {
   enum class Access { key, open };
 
   struct Route {
-    std::string method;
+    std::string method, name;          ///< the name: the pattern as it was given
     std::vector<std::string> pattern;  ///< segments of the path; "{name}" stands for any one
     Handler handler;
     Access access;

@@ -36,8 +36,7 @@ void WorkerPool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;
-    const bool woken =
-        wake_.wait_for(lock, kKeptIdle, [this] { return stopping_ || !jobs_.empty(); });
+    const bool woken = wake_.wait_for(lock, kKeptIdle, [this] { return stopping_ || !jobs_.empty(); });
     --idle_;
     if (jobs_.empty()) {
       if (!woken || stopping_) break;
