@@ -13,11 +13,7 @@ namespace {
 /// Prompts of one HTTP request that run together: enough to fill every step, few enough to leave others room.
 constexpr size_t kTogether = 32;
 /// How soon a client that went away is noticed while nothing comes.
-constexpr std::chrono::milliseconds kTick{20};
-
-double seconds_since(Answers::Clock::time_point start) {
-  return std::chrono::duration<double>(Answers::Clock::now() - start).count();
-}
+constexpr std::chrono::milliseconds kPoll{20};
 
 }  // namespace
 
@@ -32,7 +28,7 @@ void Answers::submit(bool first) {
       running_.push_back({next_, model_->scheduler->submit(requests_[next_])});
     } catch (const QueueFull&) {
       if (!first) {
-        if (running_.empty()) std::this_thread::sleep_for(kTick);
+        if (running_.empty()) std::this_thread::sleep_for(kPoll);
         return;
       }
       throw ApiError(429, "too many requests wait already: try again in a moment", {}, "queue_full");
@@ -74,7 +70,7 @@ bool Answers::deliver(const OnPiece& on_piece, bool& any) {
     // Only the last one is waited for, when none of them had anything.
     const bool waits = !any && i + 1 == running_.size();
     const bool ended = running.handle->done();  // asked first: what comes in between is not lost
-    auto piece = running.handle->next(waits && !ended ? kTick : std::chrono::milliseconds(0));
+    auto piece = running.handle->next(waits && !ended ? kPoll : std::chrono::milliseconds(0));
     for (; piece; piece = running.handle->next(std::chrono::milliseconds(0))) {
       any = true;
       if (first_piece_s_ < 0) first_piece_s_ = seconds_since(start_);

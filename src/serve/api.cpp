@@ -6,10 +6,6 @@ namespace nibble {
 
 namespace {
 
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
-
 std::string_view status_words(int status) {
   switch (status) {
     case 400:

@@ -120,15 +120,15 @@ Json call_json(const ToolCall& call) {
 }
 
 void append_logprobs(Json& all, const Tokenizer& tokenizer, const AnswerPiece& piece) {
-  for (auto& entry : chat_logprobs(tokenizer, piece.tokens)["content"])
-    all["content"].push_back(std::move(entry));
+  Json more = chat_logprobs(tokenizer, piece.tokens);
+  for (Json& entry : more["content"]) all["content"].push_back(std::move(entry));
 }
 
-Json head(const char* object, const std::string& id, int64_t created, const LoadedModel& model) {
+Json chat_head(const char* object, const std::string& id, int64_t created, const LoadedModel& model) {
   return {{"id", id}, {"object", object}, {"created", created}, {"model", model.id}};
 }
 
-void respond_whole(Exchange& exchange, const ChatRequest& request, Answers& answers, ServerState& state) {
+void respond_chat(Exchange& exchange, const ChatRequest& request, Answers& answers, ServerState& state) {
   std::vector<ChatChoice> choices(request.choices, ChatChoice(request.prompt));
   Json list = Json::array();
   for (uint32_t i = 0; i < request.choices; ++i) {
@@ -160,7 +160,7 @@ void respond_whole(Exchange& exchange, const ChatRequest& request, Answers& answ
     if (choices[i].calls() > 0 && message["content"] == "") message["content"] = nullptr;
     if (state.log_prompts) exchange.log["answers"].push_back(message["content"]);
   }
-  Json body = head("chat.completion", new_id("chatcmpl-"), unix_time(), *request.model);
+  Json body = chat_head("chat.completion", new_id("chatcmpl-"), unix_time(), *request.model);
   body["choices"] = std::move(list);
   body["usage"] = answers.usage_json();
   body["timings"] = answers.timings_json();
@@ -174,7 +174,7 @@ class ChatStream {
       : events_(events),
         request_(request),
         choices_(request.choices, ChatChoice(request.prompt)),
-        head_(head("chat.completion.chunk", new_id("chatcmpl-"), unix_time(), *request.model)) {}
+        head_(chat_head("chat.completion.chunk", new_id("chatcmpl-"), unix_time(), *request.model)) {}
 
   bool begin() {
     for (uint32_t i = 0; i < request_.choices; ++i) {
@@ -244,7 +244,7 @@ class ChatStream {
   bool any_ = false;
 };
 
-void respond_in_pieces(Exchange& exchange, ChatRequest request, std::shared_ptr<Answers> answers) {
+void stream_chat(Exchange& exchange, ChatRequest request, std::shared_ptr<Answers> answers) {
   respond_with_events(exchange, [&exchange, request = std::move(request), answers](EventStream& events) {
     ChatStream stream(events, request);
     if (!stream.begin()) return;
@@ -269,9 +269,9 @@ void chat(Exchange& exchange, ServerState& state) {
   auto answers = std::make_shared<Answers>(state, request.model,
                                            std::vector<Request>{{request.prompt.tokens, request.params}});
   if (request.stream) {
-    respond_in_pieces(exchange, std::move(request), std::move(answers));
+    stream_chat(exchange, std::move(request), std::move(answers));
   } else {
-    respond_whole(exchange, request, *answers, state);
+    respond_chat(exchange, request, *answers, state);
     exchange.log["tokens"] = answers->usage_json();
   }
 }

@@ -148,7 +148,7 @@ std::vector<CompletionChoice> make_choices(const CompletionRequest& request) {
   return choices;
 }
 
-Json head(const LoadedModel& model) {
+Json completion_head(const LoadedModel& model) {
   return {
       {"id", new_id("cmpl-")}, {"object", "text_completion"}, {"created", unix_time()}, {"model", model.id}};
 }
@@ -160,8 +160,8 @@ Json choice_json(size_t index, const std::string& text, Json logprobs, Json reas
           {"finish_reason", std::move(reason)}};
 }
 
-void respond_whole(Exchange& exchange, const CompletionRequest& request, Answers& answers,
-                   ServerState& state) {
+void respond_completions(Exchange& exchange, const CompletionRequest& request, Answers& answers,
+                         ServerState& state) {
   auto choices = make_choices(request);
   std::vector<std::string> texts(choices.size());
   bool any = false;
@@ -178,7 +178,7 @@ void respond_whole(Exchange& exchange, const CompletionRequest& request, Answers
     list.push_back(choice_json(i, texts[i], choices[i].take_logprobs(), choices[i].reason()));
     if (state.log_prompts) exchange.log["answers"].push_back(texts[i]);
   }
-  Json body = head(*request.model);
+  Json body = completion_head(*request.model);
   body["choices"] = std::move(list);
   body["usage"] = answers.usage_json();
   body["timings"] = answers.timings_json();
@@ -186,10 +186,10 @@ void respond_whole(Exchange& exchange, const CompletionRequest& request, Answers
 }
 
 /// Reasons come last, the last of all with the figures.
-void stream_pieces(Exchange& exchange, const CompletionRequest& request, Answers& answers,
-                   EventStream& events) {
+void stream_completions(Exchange& exchange, const CompletionRequest& request, Answers& answers,
+                        EventStream& events) {
   auto choices = make_choices(request);
-  const Json chunk_head = head(*request.model);
+  const Json chunk_head = completion_head(*request.model);
   const auto send = [&](Json list, const Json& extra) {
     Json chunk = chunk_head;
     chunk["choices"] = std::move(list);
@@ -233,10 +233,10 @@ void complete(Exchange& exchange, ServerState& state) {
   auto answers = std::make_shared<Answers>(state, request->model, std::move(requests));
   if (request->stream) {
     respond_with_events(exchange, [&exchange, request, answers](EventStream& events) {
-      stream_pieces(exchange, *request, *answers, events);
+      stream_completions(exchange, *request, *answers, events);
     });
   } else {
-    respond_whole(exchange, *request, *answers, state);
+    respond_completions(exchange, *request, *answers, state);
     exchange.log["tokens"] = answers->usage_json();
   }
 }

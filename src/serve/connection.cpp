@@ -16,7 +16,7 @@ namespace {
 
 constexpr size_t kBlock = 16 * 1024;
 /// How soon an idle connection notices that the server stops.
-constexpr std::chrono::milliseconds kTick{100};
+constexpr std::chrono::milliseconds kIdlePoll{100};
 /// What is read away before closing, and for how long.
 constexpr size_t kLingerBytes = 4 << 20;
 constexpr std::chrono::milliseconds kLinger{1000};
@@ -87,8 +87,8 @@ bool Connection::wait_for_request() {
   phase_ = Phase::idle;
   header_bytes_ = 0;
   const auto end = Clock::now() + limits_.idle;
-  while (at_ == buffer_.size() && !fill(kTick)) {
-    if (failed_ || stopping_ || Clock::now() > end) return false;
+  while (at_ == buffer_.size() && !fill(kIdlePoll)) {
+    if (over() || stopping_ || Clock::now() > end) return false;
   }
   phase_ = Phase::headers;
   deadline_ = Clock::now() + limits_.header;
@@ -106,7 +106,7 @@ void Connection::linger() {
   const auto end = Clock::now() + kLinger;
   for (size_t taken = 0; taken < kLingerBytes && Clock::now() < end; taken += buffer_.size()) {
     at_ = buffer_.size();
-    if (!fill(kTick) && failed_) return;
+    if (!fill(kIdlePoll) && over()) return;
   }
 }
 
@@ -119,7 +119,7 @@ bool Connection::gone() const {
 ssize_t Connection::read(char* out, size_t size) {
   while (at_ == buffer_.size()) {
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Clock::now());
-    if (failed_ || left.count() <= 0 || !fill(std::min(left, limits_.stall))) return -1;
+    if (over() || left.count() <= 0 || !fill(std::min(left, limits_.stall))) return -1;
   }
   const size_t count = std::min(size, buffer_.size() - at_);
   if (phase_ == Phase::headers && (header_bytes_ += count) > limits_.header_bytes) {
@@ -168,7 +168,8 @@ bool Connection::fill(std::chrono::milliseconds longest) {
   ssize_t count = receive(buffer_.data(), kBlock);
   if (count == -1 && wait(blocked_on_, longest)) count = receive(buffer_.data(), kBlock);
   buffer_.resize(count > 0 ? size_t(count) : 0);
-  if (count == 0 || count == -2) failed_ = true;
+  if (count == 0) ended_ = true;
+  if (count == -2) failed_ = true;
   return count > 0;
 }
 

@@ -53,6 +53,7 @@ class Connection : public httplib::Stream {
   using Clock = std::chrono::steady_clock;
   enum class Phase { idle, headers, body };
 
+  bool over() const { return failed_ || ended_; }
   bool wait(short events, std::chrono::milliseconds longest) const;
   bool fill(std::chrono::milliseconds longest);
   /// One try: > 0 bytes, 0 at the end, -1 when it would block, -2 when it failed.
@@ -71,6 +72,7 @@ class Connection : public httplib::Stream {
   std::string buffer_;
   size_t at_ = 0;  ///< of the buffer, read so far
   bool failed_ = false;
+  bool ended_ = false;  ///< the client sends no more; it may still read
   mutable short blocked_on_ = 0;  ///< what TLS waits for: a read may need a write
 };
 

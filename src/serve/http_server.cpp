@@ -127,6 +127,7 @@ class HttpServer::Impl : public httplib::Server {
     if (!options.certificate.empty()) tls_ = make_tls_context(options.certificate, options.key);
     limits_.stall = options.stall;
     limits_.header = std::min<std::chrono::milliseconds>(limits_.header, options.stall);
+    set_keep_alive_max_count(kRequestsPerConnection);
     new_task_queue = [this] { return new WorkerPool(options_.max_connections + kRefusers); };
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       return before_body(request, response) ? HandlerResponse::Unhandled : HandlerResponse::Handled;

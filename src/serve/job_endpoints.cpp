@@ -7,7 +7,7 @@ namespace nibble {
 
 namespace {
 
-constexpr std::chrono::milliseconds kTick{500};
+constexpr std::chrono::milliseconds kEventPoll{500};
 /// Silence after which proxies may think that a connection is dead.
 constexpr int kTicksBetweenComments = 30;
 
@@ -24,7 +24,7 @@ void send_events(Exchange& exchange, ServerState& state, JobQueue& jobs) {
   respond_with_events(exchange, [&exchange, &state, &jobs, id](EventStream& events) {
     uint64_t version = 0;
     for (int silent = 0; !state.draining && !exchange.client_gone(); ++silent) {
-      if (const auto change = jobs.wait_for_change(id, version, kTick)) {
+      if (const auto change = jobs.wait_for_change(id, version, kEventPoll)) {
         if (!events.send(change->job) || change->ended) return;
         version = change->version;
         silent = 0;

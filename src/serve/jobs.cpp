@@ -11,9 +11,9 @@ namespace nibble {
 namespace {
 
 constexpr size_t kMostWaiting = 32, kMostKept = 100;
-constexpr std::chrono::milliseconds kTick{100};
+constexpr std::chrono::milliseconds kReadPoll{100};
 /// How long a job may take to end when it is asked to.
-constexpr std::chrono::seconds kGrace{10};
+constexpr std::chrono::seconds kStopTime{10};
 
 }  // namespace
 
@@ -144,7 +144,7 @@ void JobQueue::run_job(Job& job) {
     ChildProcess child(arguments, {"NIBBLE_PROGRESS_SECONDS=0.5"});
     std::optional<std::chrono::steady_clock::time_point> asked;
     for (std::string line;;) {
-      const auto read = child.read_line(line, kTick);
+      const auto read = child.read_line(line, kReadPoll);
       if (read == ChildProcess::Read::end) break;
       if (read == ChildProcess::Read::line) take_line(job, line);
       const auto now = std::chrono::steady_clock::now();
@@ -156,7 +156,7 @@ void JobQueue::run_job(Job& job) {
         child.stop(false);
         asked = now;
       }
-      if (asked && now - *asked > kGrace) child.stop(true);
+      if (asked && now - *asked > kStopTime) child.stop(true);
     }
     const int status = child.wait();
     change(job, [&] {

@@ -19,7 +19,7 @@ namespace nibble {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr std::chrono::milliseconds kTick{20};
+constexpr std::chrono::milliseconds kStopPoll{20};
 /// What ending an answer that is cut may take: it ends at its next step.
 constexpr std::chrono::seconds kCutTime{10};
 
@@ -60,7 +60,7 @@ bool wait_for_idle(const HttpServer& http, std::chrono::seconds longest, const s
   const auto end = Clock::now() + longest;
   while (http.active() > 0) {
     if (Clock::now() > end || signals > before) return false;
-    std::this_thread::sleep_for(kTick);
+    std::this_thread::sleep_for(kStopPoll);
   }
   return true;
 }
@@ -70,7 +70,7 @@ void stop_on_signal(HttpServer& http, ServerState& state, std::chrono::seconds g
                     const std::atomic<int>& signals, const std::atomic<bool>& returned) {
   while (signals == 0) {
     if (returned) return;
-    std::this_thread::sleep_for(kTick);
+    std::this_thread::sleep_for(kStopPoll);
   }
   state.log.write("stopping", {{"active", http.active()}});
   state.draining = true;
@@ -80,7 +80,7 @@ void stop_on_signal(HttpServer& http, ServerState& state, std::chrono::seconds g
   }
   while (!returned) {
     http.stop();
-    std::this_thread::sleep_for(kTick);
+    std::this_thread::sleep_for(kStopPoll);
   }
 }
 

@@ -28,4 +28,6 @@ std::string new_id(const std::string& prefix);
 
 int64_t unix_time();
 
+double seconds_since(std::chrono::steady_clock::time_point start);
+
 }  // namespace nibble
