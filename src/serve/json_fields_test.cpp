@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "serve/api_error.h"
+#include "serve/http.h"
 
 namespace nibble {
 namespace {
@@ -16,7 +17,7 @@ std::string error_of(Call call) {
   try {
     call();
   } catch (const ApiError& error) {
-    return error.body().dump();
+    return to_text(error.body());
   }
   return "no error";
 }
@@ -55,10 +56,11 @@ TEST(JsonFields, RefusesBodiesThatAreNoObject) {
 }
 
 TEST(JsonFields, TokenIdsLieInTheVocabulary) {
-  EXPECT_EQ(read_token_ids({1, 2, 258}, "prompt", 259), (std::vector<int32_t>{1, 2, 258}));
-  EXPECT_THAT(error_of([] { read_token_ids({1, 259}, "prompt", 259); }), HasSubstr("from 0 to 258"));
-  EXPECT_THAT(error_of([] { read_token_ids({-1}, "prompt", 259); }), HasSubstr("prompt"));
-  EXPECT_THAT(error_of([] { read_token_ids({"a"}, "prompt", 259); }), HasSubstr("prompt"));
+  const auto list = [](const char* text) { return nlohmann::ordered_json::parse(text); };
+  EXPECT_EQ(read_token_ids(list("[1, 2, 258]"), "prompt", 259), (std::vector<int32_t>{1, 2, 258}));
+  EXPECT_THAT(error_of([&] { read_token_ids(list("[1, 259]"), "prompt", 259); }), HasSubstr("from 0 to 258"));
+  EXPECT_THAT(error_of([&] { read_token_ids(list("[-1]"), "prompt", 259); }), HasSubstr("prompt"));
+  EXPECT_THAT(error_of([&] { read_token_ids(list("[1.5]"), "prompt", 259); }), HasSubstr("prompt"));
 }
 
 }  // namespace
