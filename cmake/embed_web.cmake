@@ -1,6 +1,7 @@
 # Writes a C++ source that defines page_files() of serve/page_files.h with every file of a directory, compressed:
 #   cmake [-DINPUT=web/dist -DSCRATCH=directory] -DOUTPUT=source.cpp -P this file
 # Without INPUT there are none.
+cmake_minimum_required(VERSION 3.25)
 set(arrays "")
 set(rows "")
 if(INPUT)
@@ -15,12 +16,14 @@ if(INPUT)
   foreach(name ${files})
     math(EXPR number "${number} + 1")
     set(compressed ${SCRATCH}/${number}.gz)
-    # Without the time of compression: the same page makes the same program.
-    file(ARCHIVE_CREATE OUTPUT ${compressed} PATHS ${INPUT}/${name} FORMAT raw COMPRESSION GZip COMPRESSION_LEVEL 9
-         MTIME 0)
+    file(ARCHIVE_CREATE OUTPUT ${compressed} PATHS ${INPUT}/${name} FORMAT raw COMPRESSION GZip COMPRESSION_LEVEL 9)
     file(SHA256 ${INPUT}/${name} hash)
     string(SUBSTRING ${hash} 0 16 hash)
     file(READ ${compressed} bytes HEX)
+    # Bytes 4 to 7 are the time of compression: without it the same page makes the same program.
+    string(SUBSTRING "${bytes}" 0 8 begin)
+    string(SUBSTRING "${bytes}" 16 -1 rest)
+    set(bytes "${begin}00000000${rest}")
     string(REGEX REPLACE "(................................)" "\\1\n" bytes "${bytes}")
     string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," bytes "${bytes}")
     string(APPEND arrays "constexpr unsigned char kFile${number}[] = {\n${bytes}};\n")

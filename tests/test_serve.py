@@ -12,7 +12,8 @@ from serve_process import Server
 
 TOOLS = [{"type": "function", "function": {
     "name": "weather", "description": "The weather of a city",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}}}]
+    "parameters": {"type": "object", "properties": {"city": {"enum": ["Paris", "Rome"]}}, "required": ["city"],
+                   "additionalProperties": False}}}]
 
 
 @pytest.fixture(scope="module")
@@ -188,20 +189,31 @@ def test_tools_are_described_and_calls_forced(client):
     answer = ask(client, tools=TOOLS, tool_choice="required", max_tokens=60)
     call = answer.choices[0].message.tool_calls[0]
     assert call.function.name == "weather"
-    assert isinstance(json.loads(call.function.arguments)["city"], str)
+    assert json.loads(call.function.arguments)["city"] in ("Paris", "Rome")
     assert answer.choices[0].finish_reason == "tool_calls" and answer.choices[0].message.content is None
+    named = {"type": "function", "function": {"name": "weather"}}
+    chunks = list(ask(client, tools=TOOLS, tool_choice=named, max_tokens=60, stream=True))
+    calls = [call for c in chunks for call in c.choices[0].delta.tool_calls or []]
+    assert [(c.index, c.function.name) for c in calls] == [(0, "weather")]
+    assert json.loads(calls[0].function.arguments) == json.loads(call.function.arguments)
+    assert chunks[-1].choices[0].finish_reason == "tool_calls"
+    free = ask(client, tools=TOOLS)
+    assert free.choices[0].message.tool_calls is None and free.usage.prompt_tokens > ask(client).usage.prompt_tokens + 50
 
 
 def test_response_formats(client):
-    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"], "additionalProperties": False}
+    schema = {"type": "object", "properties": {"n": {"enum": [1, 22]}}, "required": ["n"], "additionalProperties": False}
     answer = ask(client, max_tokens=80, response_format={
         "type": "json_schema", "json_schema": {"name": "number", "schema": schema}})
-    if answer.choices[0].finish_reason == "stop":
-        assert isinstance(json.loads(answer.choices[0].message.content)["n"], int)
+    assert json.loads(answer.choices[0].message.content)["n"] in (1, 22) and answer.choices[0].finish_reason == "stop"
     digits = ask(client, max_tokens=20, extra_body={"response_format": {"type": "regex", "regex": "[0-9]{3}"}})
     assert digits.choices[0].message.content.isdigit() and len(digits.choices[0].message.content) == 3
     with pytest.raises(openai.BadRequestError, match="response_format"):
         ask(client, extra_body={"response_format": {"type": "regex", "regex": "("}})
+    with pytest.raises(openai.BadRequestError, match="json_schema"):
+        ask(client, response_format={"type": "json_schema"})
+    with pytest.raises(openai.BadRequestError, match="schema"):
+        ask(client, response_format={"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "nothing"}}})
 
 
 @pytest.mark.parametrize("body, words", [

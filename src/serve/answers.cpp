@@ -13,7 +13,16 @@ namespace {
 /// Prompts of one HTTP request that run together: enough to fill every step, few enough to leave others room.
 constexpr size_t kTogether = 32;
 /// How soon a client that went away is noticed while nothing comes.
-constexpr std::chrono::milliseconds kPoll{20};
+constexpr std::chrono::milliseconds kPoll{50};
+
+/// What fails in the middle is the server's fault.
+std::optional<AnswerPiece> next_piece(RequestHandle& handle, std::chrono::milliseconds timeout) {
+  try {
+    return handle.next(timeout);
+  } catch (const Error& error) {
+    throw ApiError(500, error.what(), {}, "generation_failed");
+  }
+}
 
 }  // namespace
 
@@ -34,7 +43,8 @@ void Answers::submit(bool first) {
       throw ApiError(429, "too many requests wait already: try again in a moment", {}, "queue_full");
     } catch (const Error& error) {
       if (state_.draining) throw ApiError(503, "the server is shutting down", {}, "shutting_down");
-      throw ApiError(400, error.what(), {}, "context_length_exceeded");
+      const bool too_long = requests_[next_].prompt.size() >= model_->engine->context();
+      throw ApiError(400, error.what(), {}, too_long ? "context_length_exceeded" : "");
     }
     ++next_;
   }
@@ -70,8 +80,8 @@ bool Answers::deliver(const OnPiece& on_piece, bool& any) {
     // Only the last one is waited for, when none of them had anything.
     const bool waits = !any && i + 1 == running_.size();
     const bool ended = running.handle->done();  // asked first: what comes in between is not lost
-    auto piece = running.handle->next(waits && !ended ? kPoll : std::chrono::milliseconds(0));
-    for (; piece; piece = running.handle->next(std::chrono::milliseconds(0))) {
+    auto piece = next_piece(*running.handle, waits && !ended ? kPoll : std::chrono::milliseconds(0));
+    for (; piece; piece = next_piece(*running.handle, std::chrono::milliseconds(0))) {
       any = true;
       if (first_piece_s_ < 0) first_piece_s_ = seconds_since(start_);
       if (!on_piece(running.request, *piece, *running.handle)) return false;

@@ -26,6 +26,9 @@ std::string_view status_words(int status) {
 }  // namespace
 
 bool Api::admit(Exchange& exchange) {
+  const std::string id = new_id("req-");
+  exchange.log["id"] = id;
+  exchange.response.headers.emplace_back("X-Request-Id", id);
   add_cors_headers(exchange.request, access_, exchange.response);
   try {
     if (preflight(exchange)) return false;

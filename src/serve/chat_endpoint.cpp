@@ -25,7 +25,7 @@ struct ChatRequest {
 };
 
 /// The answer may be a call only: its JSON is forced, and its name where it must be a certain tool's.
-void force_call(const Json& tools, const ChatPrompt& prompt, const Engine& engine, GenerateParams& params) {
+void force_call(const Json& tools, const ChatPrompt& prompt, Grammars& grammars, GenerateParams& params) {
   Json calls = Json::array();
   for (const Json& tool : tools) {
     const Json& function = tool.at("function");
@@ -37,7 +37,7 @@ void force_call(const Json& tools, const ChatPrompt& prompt, const Engine& engin
                      {"required", {"name", "arguments"}},
                      {"additionalProperties", false}});
   }
-  require_schema(calls.size() == 1 ? calls[0] : Json{{"anyOf", calls}}, "tools", engine, params);
+  require_schema(calls.size() == 1 ? calls[0] : Json{{"anyOf", calls}}, "tools", grammars, params);
 }
 
 void read_logprobs(const JsonFields& fields, GenerateParams& params) {
@@ -64,8 +64,9 @@ ChatRequest read_chat(const Json& body, ServerState& state) {
   const auto older = fields.integer("max_tokens", 1, INT32_MAX);
   params.max_new_tokens = uint32_t(newer.value_or(older.value_or(engine.context())));
   read_logprobs(fields, params);
-  read_response_format(fields, engine, params);
-  if (request.prompt.must_call) force_call(*fields.array("tools"), request.prompt, engine, params);
+  read_response_format(fields, *request.model->grammars, params);
+  if (request.prompt.must_call)
+    force_call(*fields.array("tools"), request.prompt, *request.model->grammars, params);
   request.stream = fields.boolean("stream").value_or(false);
   if (const Json* options = fields.object("stream_options")) {
     request.include_usage = JsonFields(*options, "stream_options.").boolean("include_usage").value_or(false);

@@ -95,7 +95,7 @@ CompletionRequest read_completion(const Json& body, ServerState& state) {
     params.top_logprobs = int(*top);
   }
   params.prompt_logprobs = request.echo && request.logprobs();
-  read_response_format(fields, engine, params);
+  read_response_format(fields, *request.model->grammars, params);
   request.stream = fields.boolean("stream").value_or(false);
   if (const Json* options = fields.object("stream_options")) {
     request.include_usage = JsonFields(*options, "stream_options.").boolean("include_usage").value_or(false);

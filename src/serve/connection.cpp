@@ -83,10 +83,10 @@ bool Connection::begin() {
   return false;
 }
 
-bool Connection::wait_for_request() {
+bool Connection::wait_for_request(std::chrono::milliseconds longest) {
   phase_ = Phase::idle;
   header_bytes_ = 0;
-  const auto end = Clock::now() + limits_.idle;
+  const auto end = Clock::now() + longest;
   while (at_ == buffer_.size() && !fill(kIdlePoll)) {
     if (over() || stopping_ || Clock::now() > end) return false;
   }

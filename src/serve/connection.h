@@ -15,7 +15,6 @@ struct ConnectionLimits {
   std::chrono::milliseconds header{10000};  ///< from the first byte of a request to the end of its headers
   std::chrono::milliseconds stall{30000};   ///< without a byte, in reading a body or writing
   std::chrono::milliseconds body{120000};   ///< to send a whole body
-  std::chrono::milliseconds idle{5000};     ///< between two requests
 };
 
 /// One accepted socket, with or without TLS. It reads in blocks (the library asks for single bytes), bounds
@@ -31,8 +30,8 @@ class Connection : public httplib::Stream {
 
   /// The TLS handshake; false when it fails.
   bool begin();
-  /// Waits for the next request; false when there is none.
-  bool wait_for_request();
+  /// Waits for the next request; false when there is none within the time.
+  bool wait_for_request(std::chrono::milliseconds longest);
   /// The headers have been read: the body's limits hold from here on.
   void headers_done();
   /// Reads away what the client still sends, for a short time: closing before would take the response from
@@ -72,7 +71,7 @@ class Connection : public httplib::Stream {
   std::string buffer_;
   size_t at_ = 0;  ///< of the buffer, read so far
   bool failed_ = false;
-  bool ended_ = false;  ///< the client sends no more; it may still read
+  bool ended_ = false;            ///< the client sends no more; it may still read
   mutable short blocked_on_ = 0;  ///< what TLS waits for: a read may need a write
 };
 

@@ -17,6 +17,7 @@ namespace nibble {
 namespace {
 
 constexpr int kRequestsPerConnection = 1000;
+constexpr int kKeptIdle = 60;  // seconds
 constexpr size_t kLongestPath = 1024;
 /// The library listens with room for five; a burst of clients would wait for their system to try again.
 constexpr int kBacklog = 512;
@@ -128,6 +129,7 @@ class HttpServer::Impl : public httplib::Server {
     limits_.stall = options.stall;
     limits_.header = std::min<std::chrono::milliseconds>(limits_.header, options.stall);
     set_keep_alive_max_count(kRequestsPerConnection);
+    set_keep_alive_timeout(kKeptIdle);
     new_task_queue = [this] { return new WorkerPool(options_.max_connections + kRefusers); };
     set_pre_routing_handler([this](const httplib::Request& request, httplib::Response& response) {
       return before_body(request, response) ? HandlerResponse::Unhandled : HandlerResponse::Handled;
@@ -221,10 +223,17 @@ class HttpServer::Impl : public httplib::Server {
     const Count count(connections);
     if (!connection.begin()) return false;
     if (count.now > options_.max_connections) return refuse(connection);
-    for (int i = 1; i <= kRequestsPerConnection && connection.wait_for_request(); ++i) {
+    for (int i = 1; i <= kRequestsPerConnection && connection.wait_for_request(idle_time()); ++i) {
       if (!serve(connection, i == kRequestsPerConnection || stopping_)) break;
     }
     return true;
+  }
+
+  /// How long a connection may be kept without a request: long enough that clients that keep it for the next
+  /// one do not find it closing, unless connections are scarce.
+  std::chrono::seconds idle_time() const {
+    const bool scarce = connections > options_.max_connections / 4 * 3;
+    return std::chrono::seconds(scarce ? 1 : kKeptIdle);
   }
 
   /// False when the connection can't go on.

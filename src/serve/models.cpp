@@ -46,7 +46,8 @@ LoadedModel::LoadedModel(std::string id_, const fs::path& path_, const EngineOpt
       path(path_),
       created(now_s()),
       engine(Engine::load(path, with_tokenizer(engine_options))),
-      scheduler(std::make_unique<Scheduler>(*engine, scheduler_options)) {
+      scheduler(std::make_unique<Scheduler>(*engine, scheduler_options)),
+      grammars(std::make_unique<Grammars>(*engine)) {
   // Parsed here, while nobody else looks: it is made when first asked for.
   engine->chat_template();
 }

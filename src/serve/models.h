@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "engine/scheduler.h"
+#include "serve/grammars.h"
 
 namespace nibble {
 
@@ -23,6 +24,7 @@ struct LoadedModel {
   const int64_t created;  ///< seconds since 1970
   const std::unique_ptr<Engine> engine;
   const std::unique_ptr<Scheduler> scheduler;  ///< ends before its engine
+  const std::unique_ptr<Grammars> grammars;
 
   /// Tokens per second of one answer, over the last ones; 0 before the first.
   double decode_tokens_per_s() const { return decode_rate_; }

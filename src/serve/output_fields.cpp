@@ -34,17 +34,40 @@ void read_beams(const JsonFields& fields, uint32_t choices, GenerateParams& para
   if (fields.boolean("speculation") == false) params.speculation = Speculation::off;
 }
 
-void read_response_format(const JsonFields& fields, const Engine& engine, GenerateParams& params) {
+void read_response_format(const JsonFields& fields, Grammars& grammars, GenerateParams& params) {
   const auto* format = fields.object("response_format");
   if (!format) return;
   const JsonFields inner(*format, "response_format.");
   const std::string type = inner.text("type").value_or("");
   if (type == "text") return;
-  fail_field("response_format.type",
-             "response_format.type is '{}', but must be text, json_object, json_schema or regex", type);
+  if (type == "json_object") {
+    params.grammar = grammars.any_object();
+  } else if (type == "json_schema") {
+    const auto* named = inner.object("json_schema");
+    if (!named) fail_field("response_format.json_schema", "response_format.json_schema is missing");
+    const JsonFields holder(*named, "response_format.json_schema.");
+    require_schema(holder.required("schema"), holder.path("schema"), grammars, params);
+  } else if (type == "regex") {
+    const auto regex = inner.text("regex");
+    if (!regex) fail_field("response_format.regex", "response_format.regex is missing");
+    try {
+      params.grammar = grammars.regex(*regex);
+    } catch (const Error& error) {
+      fail_field("response_format.regex", "response_format.regex: {}", error.what());
+    }
+  } else {
+    fail_field("response_format.type",
+               "response_format.type is '{}', but must be text, json_object, json_schema or regex", type);
+  }
 }
 
-void require_schema(const nlohmann::ordered_json& schema, const std::string& param, const Engine& engine,
-                    GenerateParams& params) {}
+void require_schema(const nlohmann::ordered_json& schema, const std::string& param, Grammars& grammars,
+                    GenerateParams& params) {
+  try {
+    params.grammar = grammars.schema(schema.dump());
+  } catch (const Error& error) {
+    fail_field(param, "{}: {}", param, error.what());
+  }
+}
 
 }  // namespace nibble

@@ -8,7 +8,7 @@
 namespace nibble {
 
 namespace {
-constexpr std::chrono::seconds kKeptIdle{30};
+constexpr std::chrono::seconds kUnusedTime{30};
 }
 
 void WorkerPool::enqueue(std::function<void()> job) {
@@ -36,7 +36,7 @@ void WorkerPool::work() {
   std::unique_lock lock(mutex_);
   while (true) {
     ++idle_;
-    const bool woken = wake_.wait_for(lock, kKeptIdle, [this] { return stopping_ || !jobs_.empty(); });
+    const bool woken = wake_.wait_for(lock, kUnusedTime, [this] { return stopping_ || !jobs_.empty(); });
     --idle_;
     if (jobs_.empty()) {
       if (!woken || stopping_) break;
