@@ -16,7 +16,7 @@ def test_golden_file_is_current():
     assert stored["logits"] == fresh["logits"]
     assert len(stored["cases"]) == len(fresh["cases"])
     for old, new in zip(stored["cases"], fresh["cases"]):
-        for key in ("logits", "history", "params", "kept"):
+        for key in ("logits", "history", "prompt", "params", "kept"):
             assert old[key] == new[key], f"run tests/reference/sampling.py: {new['logits']} {new['params']}"
         np.testing.assert_allclose(old["first_probabilities"], new["first_probabilities"], rtol=1e-8)
 

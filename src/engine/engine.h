@@ -7,15 +7,19 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/thread_pool.h"
 #include "runtime/forward.h"
+#include "sampling/beam_params.h"
 #include "sampling/sampler.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
 
 namespace nibble {
+
+class Grammar;
 
 struct EngineOptions {
   int threads = 0;  ///< 0: one per physical core
@@ -25,10 +29,29 @@ struct EngineOptions {
   bool needs_tokenizer = false;  ///< refuse a model without one before its weights are read
 };
 
+/// Whether tokens are drafted and then checked together; it never changes an answer's distribution.
+enum class Speculation { automatic, off };
+
 struct GenerateParams {
   SamplingParams sampling;
   uint32_t max_new_tokens = 512;
   std::vector<std::string> stop;  ///< the answer ends before the first of these
+  BeamParams beams;
+  std::shared_ptr<const Grammar> grammar;  ///< what the answer must look like; none: anything
+  Speculation speculation = Speculation::automatic;
+  uint32_t choices = 1;   ///< answers, sampled independently: choice i with seed + i
+  int top_logprobs = -1;  ///< so many of the most probable tokens beside each; -1: no log-probabilities
+  bool prompt_logprobs = false;  ///< of the prompt's tokens too
+};
+
+/// The most that top_logprobs may be.
+constexpr int kMaxTopLogprobs = 20;
+
+/// A token and its natural log-probability as the model gave it, before any of the sampling parameters.
+struct TokenLogprob {
+  int32_t id = 0;
+  float logprob = 0;
+  std::vector<std::pair<int32_t, float>> top;  ///< the most probable tokens, best first
 };
 
 enum class StopReason { end_of_turn, stop_string, max_new_tokens, context_full, cancelled };

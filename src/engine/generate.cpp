@@ -127,7 +127,7 @@ class Answer {
   bool choose(const Engine::Impl& impl, TextStream& text, std::vector<int32_t>& history) {
     if (result_.tokens.size() >= params_.max_new_tokens) return stop(StopReason::max_new_tokens);
     scores_.assign(logits_.begin(), logits_.end());
-    const int32_t token = sampler_.sample(scores_, history);
+    const int32_t token = sampler_.sample(scores_, {history, result_.prompt_tokens});
     history.push_back(token);
     result_.tokens.push_back(token);
     if (impl.tokenizer && impl.tokenizer->ends_answer(token)) return stop(StopReason::end_of_turn);

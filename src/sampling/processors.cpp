@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <unordered_map>
 
 #include "base/error.h"
 
@@ -96,6 +97,19 @@ void check_scores(std::span<const float> scores) {
   }
 }
 
+void check_token(int32_t id, size_t vocab) {
+  if (id < 0 || size_t(id) >= vocab) fail("token {} is outside of the vocabulary of {} tokens", id, vocab);
+}
+
+/// Subtracts log(sum of exponentials), in double: the sum of many small ones counts.
+void log_normalize(std::span<float> scores) {
+  const double best = *std::max_element(scores.begin(), scores.end());
+  double sum = 0;
+  for (const float s : scores) sum += std::exp(s - best);
+  const double log_sum = best + std::log(sum);
+  for (float& s : scores) s = float(s - log_sum);
+}
+
 }  // namespace
 
 double exponentials(const Candidates& candidates, std::vector<double>& out) {
@@ -113,14 +127,43 @@ int32_t argmax(std::span<const float> values) {
 void apply_repetition_penalty(std::span<float> scores, std::span<const int32_t> history, float penalty) {
   std::vector<bool> seen(scores.size());
   for (const int32_t id : history) {
-    if (id < 0 || size_t(id) >= scores.size()) {
-      fail("token {} is outside of the vocabulary of {} tokens", id, scores.size());
-    }
+    check_token(id, scores.size());
     if (seen[size_t(id)]) continue;
     seen[size_t(id)] = true;
     float& s = scores[size_t(id)];
     s = s < 0 ? s * penalty : s / penalty;
   }
+}
+
+void apply_count_penalties(std::span<float> scores, std::span<const int32_t> answer, float presence,
+                           float frequency) {
+  std::unordered_map<int32_t, uint32_t> counts;
+  for (const int32_t id : answer) {
+    check_token(id, scores.size());
+    ++counts[id];
+  }
+  for (const auto& [id, count] : counts) scores[size_t(id)] -= presence + frequency * float(count);
+}
+
+void apply_logit_bias(std::span<float> scores, std::span<const std::pair<int32_t, float>> bias) {
+  for (const auto& [id, value] : bias) {
+    check_token(id, scores.size());
+    scores[size_t(id)] += value;
+  }
+}
+
+void apply_mask(std::span<float> scores, std::span<const uint64_t> allowed) {
+  constexpr float kNever = -std::numeric_limits<float>::infinity();
+  bool left = false;
+  for (size_t first = 0; first < scores.size(); first += 64) {
+    const uint64_t word = first / 64 < allowed.size() ? allowed[first / 64] : 0;
+    const std::span<float> part = scores.subspan(first, std::min<size_t>(64, scores.size() - first));
+    for (size_t i = 0; i < part.size(); ++i) {
+      if ((word >> i & 1) == 0) part[i] = kNever;
+    }
+    if (word != 0) left |= std::ranges::any_of(part, [](float s) { return s > kNever; });
+  }
+  if (!left) fail("no token of the vocabulary can continue what the grammar asks for: change the grammar");
 }
 
 void apply_temperature(std::span<float> scores, float temperature) {
@@ -135,7 +178,8 @@ Candidates top_k_candidates(std::span<const float> scores, int k) {
   Candidates candidates;
   candidates.reserve(all ? scores.size() : size_t(k));
   for (size_t i = 0; i < scores.size(); ++i) {
-    if (scores[i] >= smallest) candidates.push_back({int32_t(i), scores[i]});
+    // Tokens that a mask took out are no candidates, even where fewer than k are left.
+    if (scores[i] >= smallest && !std::isinf(scores[i])) candidates.push_back({int32_t(i), scores[i]});
   }
   return candidates;
 }
@@ -203,10 +247,22 @@ void apply_eta_cutoff(Candidates& candidates, float epsilon) {
   keep_probable(candidates, weights, eta * sum);
 }
 
-Candidates process_scores(const SamplingParams& params, std::span<float> scores,
-                          std::span<const int32_t> history) {
-  if (params.repetition_penalty != 1) apply_repetition_penalty(scores, history, params.repetition_penalty);
+void apply_penalties(const SamplingParams& params, std::span<float> scores, const TokenContext& context) {
+  if (params.repetition_penalty != 1) {
+    apply_repetition_penalty(scores, context.history, params.repetition_penalty);
+  }
+  if (params.presence_penalty != 0 || params.frequency_penalty != 0) {
+    apply_count_penalties(scores, context.history.subspan(context.prompt_tokens), params.presence_penalty,
+                          params.frequency_penalty);
+  }
+  apply_logit_bias(scores, params.logit_bias);
   check_scores(scores);
+  if (!context.allowed.empty()) apply_mask(scores, context.allowed);
+}
+
+Candidates process_scores(const SamplingParams& params, std::span<float> scores,
+                          const TokenContext& context) {
+  apply_penalties(params, scores, context);
   if (params.greedy) {
     const int32_t best = argmax(scores);
     return {{best, scores[size_t(best)]}};
@@ -219,6 +275,18 @@ Candidates process_scores(const SamplingParams& params, std::span<float> scores,
   if (params.epsilon_cutoff > 0) apply_epsilon_cutoff(candidates, params.epsilon_cutoff);
   if (params.eta_cutoff > 0) apply_eta_cutoff(candidates, params.eta_cutoff);
   return candidates;
+}
+
+void to_log_probabilities(const SamplingParams& params, std::span<float> scores,
+                          const TokenContext& context) {
+  if (params.greedy) {
+    apply_penalties(params, scores, context);
+  } else {
+    const Candidates candidates = process_scores(params, scores, context);
+    std::ranges::fill(scores, -std::numeric_limits<float>::infinity());
+    for (const Candidate& c : candidates) scores[size_t(c.id)] = c.score;
+  }
+  log_normalize(scores);
 }
 
 }  // namespace nibble

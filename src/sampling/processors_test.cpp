@@ -37,6 +37,12 @@ SamplingParams params_from(const json& values) {
       params.eta_cutoff = value;
     else if (key == "repetition_penalty")
       params.repetition_penalty = value;
+    else if (key == "presence_penalty")
+      params.presence_penalty = value;
+    else if (key == "frequency_penalty")
+      params.frequency_penalty = value;
+    else if (key == "logit_bias")
+      params.logit_bias = value.get<std::vector<std::pair<int32_t, float>>>();
     else
       ADD_FAILURE() << "unknown parameter in the golden file: " << key;
   }
@@ -54,7 +60,8 @@ TEST(Processors, EqualTheReference) {
     SCOPED_TRACE(name);
     auto scores = golden["logits"][test_case["logits"]].get<std::vector<float>>();
     const auto history = test_case["history"].get<std::vector<int32_t>>();
-    const Candidates candidates = process_scores(params_from(test_case["params"]), scores, history);
+    const Candidates candidates = process_scores(params_from(test_case["params"]), scores,
+                                                 {history, test_case["prompt"].get<size_t>()});
 
     std::vector<int32_t> kept;
     for (const Candidate& c : candidates) kept.push_back(c.id);
@@ -130,7 +137,7 @@ TEST(Processors, RefuseHistoryOutsideOfTheVocabulary) {
   params.repetition_penalty = 2;
   for (const int32_t bad : {-1, 3}) {
     std::vector<float> scores = {0, 1, 2};
-    EXPECT_THROW(process_scores(params, scores, std::vector<int32_t>{bad}), Error);
+    EXPECT_THROW(process_scores(params, scores, {std::vector<int32_t>{bad}, 0}), Error);
   }
 }
 

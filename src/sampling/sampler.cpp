@@ -2,8 +2,6 @@
 
 #include <vector>
 
-#include "sampling/processors.h"
-
 namespace nibble {
 
 namespace {
@@ -26,8 +24,8 @@ double Sampler::uniform() {
   return double(random_() >> 11) * 0x1p-53;
 }
 
-int32_t Sampler::sample(std::span<float> logits, std::span<const int32_t> history) {
-  const Candidates candidates = process_scores(params_, logits, history);
+int32_t Sampler::sample(std::span<float> logits, const TokenContext& context) {
+  const Candidates candidates = process_scores(params_, logits, context);
   if (candidates.size() == 1) return candidates.front().id;
 
   std::vector<double> weights;

@@ -4,7 +4,7 @@
 #include <random>
 #include <span>
 
-#include "sampling/sampling_params.h"
+#include "sampling/processors.h"
 
 namespace nibble {
 
@@ -15,8 +15,8 @@ class Sampler {
   /// Throws Error for parameters out of their range.
   explicit Sampler(const SamplingParams& params);
 
-  /// The next token. `logits` [vocab] is changed; `history` is the prompt and the output so far.
-  int32_t sample(std::span<float> logits, std::span<const int32_t> history);
+  /// The next token. `logits` [vocab] is changed. Throws as process_scores.
+  int32_t sample(std::span<float> logits, const TokenContext& context);
   const SamplingParams& params() const { return params_; }
   /// The seed in use: the one given, or the one that was drawn for it.
   uint64_t seed() const { return params_.seed; }

@@ -34,7 +34,7 @@ TEST(Sampler, GreedyAppliesTheRepetitionPenalty) {
   params.repetition_penalty = 2;
   Sampler sampler(params);
   std::vector<float> scores = {1, 7, 6, 3};
-  EXPECT_EQ(sampler.sample(scores, std::vector<int32_t>{1, 1, 1}), 2);
+  EXPECT_EQ(sampler.sample(scores, {std::vector<int32_t>{1, 1, 1}, 0}), 2);
 }
 
 TEST(Sampler, SeedRepeatsTheDraws) {

@@ -23,6 +23,12 @@ void SamplingParams::check() const {
           "a probability from 0 (off) to below 1");
   require(repetition_penalty > 0 && std::isfinite(repetition_penalty), "repetition_penalty",
           repetition_penalty, "above 0; 1 is off");
+  require(std::abs(presence_penalty) <= 2, "presence_penalty", presence_penalty, "from -2 to 2; 0 is off");
+  require(std::abs(frequency_penalty) <= 2, "frequency_penalty", frequency_penalty, "from -2 to 2; 0 is off");
+  for (const auto& [token, bias] : logit_bias) {
+    require(token >= 0, "a token of logit_bias", token, "an id of the vocabulary");
+    require(std::abs(bias) <= 100, "logit_bias", bias, "from -100 to 100");
+  }
 }
 
 }  // namespace nibble

@@ -10,7 +10,7 @@ import sys
 import numpy as np
 
 DEFAULTS = dict(temperature=1.0, top_k=50, top_p=1.0, min_p=0.0, typical_p=1.0, epsilon_cutoff=0.0,
-                eta_cutoff=0.0, repetition_penalty=1.0)
+                eta_cutoff=0.0, repetition_penalty=1.0, presence_penalty=0.0, frequency_penalty=0.0, logit_bias=())
 
 
 def softmax(scores):
@@ -27,6 +27,19 @@ def repetition_penalty(scores, history, penalty):
     scores = scores.copy()
     for token in set(history):
         scores[token] = scores[token] * penalty if scores[token] < 0 else scores[token] / penalty
+    return scores
+
+
+def count_penalties(scores, answer, presence, frequency):
+    """OpenAI's API: mu[j] - c[j] * frequency - (c[j] > 0) * presence, c[j] counting token j in the answer."""
+    counts = np.bincount(np.asarray(answer, dtype=int), minlength=len(scores))
+    return scores - counts * frequency - (counts > 0) * presence
+
+
+def logit_bias(scores, pairs):
+    scores = scores.copy()
+    for token, bias in pairs:
+        scores[token] += bias
     return scores
 
 
@@ -67,12 +80,15 @@ def eta(scores, epsilon):
     return cutoff(scores, min(epsilon, np.sqrt(epsilon) * np.exp(-entropy(softmax(scores)))))
 
 
-def process(logits, history, params):
-    """The processed scores of one step, -inf where a token was taken out."""
+def process(logits, history, params, prompt=0):
+    """The processed scores of one step, -inf where a token was taken out; the first `prompt` tokens of the
+    history are the prompt."""
     p = {**DEFAULTS, **params}
     scores = np.asarray(logits, dtype=np.float64)
     if p["repetition_penalty"] != 1:
         scores = repetition_penalty(scores, history, p["repetition_penalty"])
+    scores = count_penalties(scores, history[prompt:], p["presence_penalty"], p["frequency_penalty"])
+    scores = logit_bias(scores, p["logit_bias"])
     scores = scores / p["temperature"]
     if p["top_k"]:
         scores = top_k(scores, p["top_k"])
@@ -118,14 +134,21 @@ def cases():
                                                            "min_p": 0.02},
         {"temperature": 1.2, "top_k": 60, "top_p": 0.97, "min_p": 0.01, "typical_p": 0.85,
          "epsilon_cutoff": 0.004, "eta_cutoff": 0.02, "repetition_penalty": 1.15},
+        {"presence_penalty": 1.5, "top_k": 9}, {"presence_penalty": -2.0, "top_k": 9},
+        {"frequency_penalty": 0.75, "top_k": 9}, {"frequency_penalty": -0.5, "presence_penalty": 0.25, "top_k": 9},
+        {"logit_bias": [[0, 100.0]], "top_k": 3}, {"logit_bias": [[0, -100.0]], "top_k": 20},
+        {"repetition_penalty": 1.3, "frequency_penalty": 1.0, "presence_penalty": 0.5, "logit_bias": [[0, 1.5]],
+         "temperature": 0.8, "top_k": 30, "top_p": 0.9},
     ]
     random = np.random.default_rng(7)
     for name, logits in logit_vectors().items():
         for params in single:
             history = [int(t) for t in random.integers(0, len(logits), 12)]
-            scores = process(logits, history, params)
+            history += history[6:9]  # so that a token is there more than once
+            prompt = int(random.integers(0, 8))
+            scores = process(logits, history, params, prompt)
             kept = np.flatnonzero(scores > -np.inf)
-            yield {"logits": name, "history": history, "params": params, "kept": [int(i) for i in kept],
+            yield {"logits": name, "history": history, "prompt": prompt, "params": params, "kept": [int(i) for i in kept],
                    "first_probabilities": [float(f"{p:.9g}") for p in softmax(scores)[kept[:6]]]}
 
 
