@@ -1,0 +1,160 @@
+#include "sampling/grammar/configuration.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+
+namespace nibble {
+
+namespace {
+
+/// A text can be ambiguous in so many ways at once; beyond that each byte would take too long.
+constexpr size_t kMostPositions = 20'000;
+
+size_t mix(size_t hash, size_t value) {
+  return (hash ^ value) * 0x9e3779b97f4a7c15u + (hash >> 29);
+}
+
+}  // namespace
+
+size_t ConfigurationPool::Hash::operator()(const Position& p) const {
+  return mix(mix(mix(0, p.node), p.count), p.parent);
+}
+
+size_t ConfigurationPool::Hash::operator()(const std::vector<uint32_t>& positions) const {
+  size_t hash = positions.size();
+  for (const uint32_t p : positions) hash = mix(hash, p);
+  return hash;
+}
+
+ConfigurationPool::ConfigurationPool(std::shared_ptr<const Automaton> automaton)
+    : automaton_(std::move(automaton)) {
+  dead_ = intern({}, false);
+  start_ = close({intern({automaton_->root(), 0, Automaton::kNone})});
+}
+
+uint32_t ConfigurationPool::intern(const Position& position) {
+  const auto [it, added] = position_ids_.try_emplace(position, uint32_t(positions_.size()));
+  if (added) {
+    positions_.push_back(position);
+    const bool below = position.parent != Automaton::kNone && counted_[position.parent];
+    counted_.push_back(position.count > 0 || below);
+    seen_.push_back(0);
+  }
+  return it->second;
+}
+
+const Configuration* ConfigurationPool::intern(std::vector<uint32_t> positions, bool may_end) {
+  std::ranges::sort(positions);
+  positions.push_back(may_end);  // part of the key
+  const auto [it, added] = configuration_ids_.try_emplace(positions, nullptr);
+  if (added) {
+    positions.pop_back();
+    configurations_.push_back(std::make_unique<Configuration>());
+    configurations_.back()->positions = std::move(positions);
+    configurations_.back()->may_end = may_end;
+    it->second = configurations_.back().get();
+  }
+  return it->second;
+}
+
+void ConfigurationPool::expand(const Position& p, std::vector<uint32_t>& todo) {
+  using A = Automaton;
+  const A::State& s = automaton_->state(p.node);
+  for (const A::Node node : s.free) todo.push_back(intern({node, 0, p.parent}));
+  if (s.rule != A::kNone) {
+    // A call at a rule's end leaves nothing to return to, so that lists do not grow the stack.
+    const uint32_t parent = s.next == A::kReturn ? p.parent : intern({s.next, 0, p.parent});
+    todo.push_back(intern({automaton_->start(s.rule), 0, parent}));
+  }
+  if (s.body == A::kNone) return;
+  if (p.count >= s.least) todo.push_back(intern({s.next, 0, p.parent}));
+  if (p.count >= s.most) return;
+  const uint32_t count = s.most == A::kUnbounded ? std::min(p.count + 1, s.least) : p.count + 1;
+  todo.push_back(intern({s.body, 0, intern({p.node, count, p.parent})}));
+}
+
+const Configuration* ConfigurationPool::close(std::vector<uint32_t> todo) {
+  ++closure_;
+  std::vector<uint32_t> reading;
+  bool may_end = false;
+  for (size_t met = 0; !todo.empty();) {
+    const uint32_t id = todo.back();
+    todo.pop_back();
+    if (seen_[id] == closure_) continue;
+    seen_[id] = closure_;
+    if (++met > kMostPositions) {
+      fail("the grammar is too ambiguous: more than {} ways to read one text at once", kMostPositions);
+    }
+    const Position p = positions_[id];
+    if (p.node == Automaton::kReturn) {
+      if (p.parent == Automaton::kNone) {
+        may_end = true;
+      } else {
+        todo.push_back(p.parent);
+      }
+      continue;
+    }
+    if (!automaton_->state(p.node).edges.empty()) reading.push_back(id);
+    expand(p, todo);
+  }
+  return intern(std::move(reading), may_end);
+}
+
+const Configuration* ConfigurationPool::step(const Configuration* from, uint8_t byte) {
+  if (!from->next) {
+    from->next = std::make_unique<std::array<const Configuration*, 256>>();
+    from->next->fill(nullptr);
+  }
+  const Configuration*& next = (*from->next)[byte];
+  if (next != nullptr) return next;
+  std::vector<uint32_t> reached;
+  for (const uint32_t id : from->positions) {
+    const Position p = positions_[id];
+    for (const Automaton::Edge& edge : automaton_->state(p.node).edges) {
+      if (byte >= edge.low && byte <= edge.high) reached.push_back(intern({edge.to, 0, p.parent}));
+    }
+  }
+  return next = reached.empty() ? dead_ : close(std::move(reached));
+}
+
+uint32_t ConfigurationPool::import(uint32_t position, const ConfigurationPool& from) {
+  // From the bottom of the stack to its top.
+  std::vector<uint32_t> chain;
+  for (uint32_t id = position; id != Automaton::kNone; id = from.positions_[id].parent) chain.push_back(id);
+  uint32_t parent = Automaton::kNone;
+  for (size_t i = chain.size(); i-- > 0;) {
+    const Position& p = from.positions_[chain[i]];
+    parent = intern({p.node, p.count, parent});
+  }
+  return parent;
+}
+
+const Configuration* ConfigurationPool::import(const Configuration* other, const ConfigurationPool& from) {
+  std::vector<uint32_t> positions;
+  for (const uint32_t id : other->positions) positions.push_back(import(id, from));
+  return intern(std::move(positions), other->may_end);
+}
+
+std::vector<uint32_t> ConfigurationPool::counted_key(const Configuration& configuration,
+                                                     uint32_t bytes) const {
+  std::vector<uint32_t> key;
+  if (std::ranges::none_of(configuration.positions, [&](uint32_t id) { return counted_[id]; })) return key;
+  for (const uint32_t position : configuration.positions) {
+    for (uint32_t id = position; id != Automaton::kNone; id = positions_[id].parent) {
+      const Position& p = positions_[id];
+      if (!counted_[id]) {
+        key.insert(key.end(), {Automaton::kNone, id});
+        break;
+      }
+      const Automaton::State& s = automaton_->state(p.node);
+      const uint32_t missing = s.least > p.count ? s.least - p.count : 0;
+      const uint32_t left = s.most > p.count ? s.most - p.count : 0;
+      key.insert(key.end(), {p.node, std::min(missing, bytes + 1), std::min(left, bytes + 1)});
+    }
+    key.push_back(Automaton::kNone - 1);
+  }
+  return key;
+}
+
+}  // namespace nibble
