@@ -77,7 +77,7 @@ help:
 	@echo 'make unit          the C++ tests alone'
 	@echo 'make sanitize PRESET=asan|tsan   the C++ tests under sanitizers'
 	@echo 'make serve SERVE="--port 9000"   with flags of nibble serve'
-	@echo 'make interop       files written by nibble in llama.cpp (llama-cpp-python), and back; lm-eval over the API'
+	@echo 'make interop       files written by nibble in llama.cpp (llama-cpp-python), and back; lm-eval, LangChain and JavaScript over the API'
 	@echo 'make soak SECONDS=600   many clients for a while: no wrong answer, no leak'
 	@echo 'make bench FILTER=q4_0   every kernel beside the roofs of this machine (all, without FILTER)'
 	@echo 'make peers         measure llama.cpp and Neural Speed beside nibble, and write docs/performance.md'
@@ -95,6 +95,8 @@ interop: build
 	tools/venv.sh build/venv-lm-eval tests/interop/requirements-lm-eval.txt
 	NIBBLE_MODEL=$$(build/venv-download/bin/python tools/get_smollm2.py $(MODELS)) \
 	  build/venv-lm-eval/bin/python -m pytest -q -rP tests/interop/test_lm_eval.py
+	tools/venv.sh build/venv-clients tests/interop/requirements-clients.txt
+	build/venv-clients/bin/python -m pytest -q tests/interop/test_clients.py
 
 soak: build
 	tools/venv.sh $(VENV) tests/requirements.txt
