@@ -239,6 +239,25 @@ def test_keep_alive_serves_many_requests(server):
     connection.close()
 
 
+def test_old_and_odd_http(server):
+    with server.connect() as connection:  # 1.0 knows no chunks: the end of the connection is the stream's
+        connection.sendall(post("/v1/completions", {**SHORT, "stream": True}).replace(b"HTTP/1.1", b"HTTP/1.0"))
+        answer = read_all(connection)
+        assert b"chunked" not in answer and answer.endswith(b"data: [DONE]\n\n")
+    with server.connect() as connection:
+        connection.sendall(b"HEAD /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert read_all(connection).endswith(b"\r\n\r\n")
+    with server.connect() as connection:  # the second one does not wait for the first one's answer
+        connection.sendall(post("/v1/completions", SHORT) + post("/v1/completions", SHORT, extra="Connection: close\r\n"))
+        assert read_all(connection).count(b'"text_completion"') == 2
+    with server.connect() as connection:  # the body follows what the server says first
+        connection.sendall(post("/v1/completions", b"", extra="Expect: 100-continue\r\nConnection: close\r\n")
+                           .replace(b"Content-Length: 0", b"Content-Length: 31"))
+        assert connection.recv(4096).startswith(b"HTTP/1.1 100")
+        connection.sendall(b'{"prompt": "x", "max_tokens":4}')
+        assert b" 200 " in read_all(connection)
+
+
 def test_unloading_under_an_answer(nibble_bin, slow_model, tmp_path):
     with Server(nibble_bin, slow_model, "--threads", 1) as server:
         connection, data = begin_stream(server)

@@ -123,7 +123,8 @@ EngineMemory Engine::memory() const {
 }
 
 std::vector<int32_t> Engine::encode_chat(const std::vector<ChatMessage>& messages) const {
-  nlohmann::ordered_json context = {{"messages", nlohmann::ordered_json::array()}, {"add_generation_prompt", true}};
+  nlohmann::ordered_json context = {{"messages", nlohmann::ordered_json::array()},
+                                    {"add_generation_prompt", true}};
   for (const ChatMessage& message : messages) {
     context["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }

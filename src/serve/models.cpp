@@ -48,8 +48,11 @@ LoadedModel::LoadedModel(std::string id_, const fs::path& path_, const EngineOpt
       engine(Engine::load(path, with_tokenizer(engine_options))),
       scheduler(std::make_unique<Scheduler>(*engine, scheduler_options)),
       grammars(std::make_unique<Grammars>(*engine)) {
-  // Parsed here, while nobody else looks: it is made when first asked for.
-  engine->chat_template();
+  try {
+    engine->chat_template();  // parsed here, while nobody else looks: it is made when first asked for
+  } catch (const Error&) {
+    // The model completes texts all the same; who wants to chat gets this error.
+  }
 }
 
 void LoadedModel::count_answer(const RequestUsage& usage) {
