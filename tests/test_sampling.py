@@ -1,4 +1,4 @@
-"""The golden file that src/sampling/processors_test.cpp reads is what the NumPy definitions give."""
+"""The golden files that the tests in src/sampling read are what the NumPy definitions give."""
 import json
 import pathlib
 import sys
@@ -7,6 +7,7 @@ import numpy as np
 
 TESTS = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(TESTS / "reference"))
+import beam_search  # noqa: E402
 import sampling  # noqa: E402
 
 
@@ -37,3 +38,23 @@ def test_definitions_on_a_case_by_hand():
     # sqrt(0.16) * exp(-1.75 ln 2) = 0.119 < 0.16
     assert kept(eta_cutoff=0.16) == [0, 1, 2, 3]
     assert kept(eta_cutoff=0.25) == [0, 1]
+
+
+def test_golden_beam_searches_are_current():
+    stored = json.loads((TESTS / "golden" / "beam_search.json").read_text(encoding="utf-8"))
+    fresh = beam_search.golden()
+    assert stored["tables"] == fresh["tables"]
+    assert stored["cases"] == fresh["cases"], "run tests/reference/beam_search.py"
+
+
+def test_beam_search_on_a_case_by_hand():
+    """Greedy takes token 0 (0.6) and then at best 0.3; token 1 (0.4) leads to 0.9."""
+    rows = np.full((17, 3), 1e-9)
+    table = beam_search.Table(np.log(rows))
+    number = table.row_number
+    table.rows[number([])] = np.log([0.6, 0.4, 1e-9])
+    table.rows[number([0])] = np.log([0.3, 0.3, 0.4])
+    table.rows[number([1])] = np.log([0.05, 0.05, 0.9])
+    (tokens, score, ended), = beam_search.search(table, [2], 2, {"num_beams": 2})
+    assert tokens == (1, 2) and ended
+    np.testing.assert_allclose(score, np.log(0.4 * 0.9) / 2)

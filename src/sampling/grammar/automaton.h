@@ -28,8 +28,8 @@ class Automaton {
     uint8_t low, high;
     Node to;
   };
-  /// Its edges read a byte; `free` reads nothing. With a rule it calls that and goes on at `next`. With a body
-  /// it repeats that from `least` to `most` times, then goes on at `next`.
+  /// Its edges read a byte; `free` reads nothing. With a rule it calls that and goes on at `next`. With a
+  /// body it repeats that from `least` to `most` times, then goes on at `next`.
   struct State {
     std::vector<Edge> edges;
     std::vector<Node> free;
@@ -59,8 +59,8 @@ class Automaton {
   void define(Rule rule, Node start) { rules_[rule] = start; }
   Node call(Rule rule, Node next);
 
-  /// Closes the automaton: takes out whatever cannot lead to the end of a text. Throws Error when no text at all
-  /// fulfils it.
+  /// Closes the automaton: takes out whatever cannot lead to the end of a text. Throws Error when no text at
+  /// all fulfils it.
   void finish(Rule root);
   Node root() const { return rules_[root_]; }
 

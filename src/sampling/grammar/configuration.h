@@ -11,8 +11,8 @@
 
 namespace nibble {
 
-/// A place in the automaton: a node, how often its repetition was done, and the place to go on at when the node's
-/// rule ends.
+/// A place in the automaton: a node, how often its repetition was done, and the place to go on at when the
+/// node's rule ends.
 struct Position {
   Automaton::Node node;
   uint32_t count;
@@ -39,8 +39,9 @@ class ConfigurationPool {
   const Configuration* step(const Configuration* from, uint8_t byte);
   /// The same configuration of another pool, in this one.
   const Configuration* import(const Configuration* other, const ConfigurationPool& from);
-  /// Configurations with the same key allow the same texts of up to `bytes` bytes: counts in it are how much is
-  /// missing to either bound of their repetition, where that can be reached. Empty when nothing is counted.
+  /// Configurations with the same key allow the same texts of up to `bytes` bytes: counts in it are how much
+  /// is missing to either bound of their repetition, where that can be reached. Empty when nothing is
+  /// counted.
   std::vector<uint32_t> counted_key(const Configuration& configuration, uint32_t bytes) const;
   size_t size() const { return configurations_.size(); }
 

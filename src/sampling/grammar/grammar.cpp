@@ -17,18 +17,18 @@ using Mask = std::vector<uint64_t>;
 /// Beyond so many a cache begins anew: some tens of megabytes.
 constexpr size_t kMostConfigurations = 20'000, kMostMaskWords = 4'000'000;
 
-struct KeyHash {
-  size_t operator()(const std::vector<uint32_t>& key) const {
-    size_t hash = key.size();
-    for (const uint32_t k : key) hash = (hash ^ k) * 0x9e3779b97f4a7c15u + (hash >> 29);
-    return hash;
-  }
-};
-
 }  // namespace
 
 /// What was found out about the automaton's states so far.
 struct Grammar::Cache {
+  struct KeyHash {
+    size_t operator()(const std::vector<uint32_t>& key) const {
+      size_t hash = key.size();
+      for (const uint32_t k : key) hash = (hash ^ k) * 0x9e3779b97f4a7c15u + (hash >> 29);
+      return hash;
+    }
+  };
+
   std::mutex mutex;  ///< over all of it, and over the pool that its states share
   std::shared_ptr<const Automaton> automaton;
   std::shared_ptr<ConfigurationPool> pool;

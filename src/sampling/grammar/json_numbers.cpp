@@ -21,24 +21,26 @@ std::string join_alternatives(const std::vector<std::string>& parts) {
   return parts.size() == 1 ? parts.front() : fmt::format("(?:{})", fmt::join(parts, "|"));
 }
 
-std::string digits_regex(size_t count) {
-  return count == 0 ? "" : fmt::format("[0-9]{{{}}}", count);
+std::string any_digits(size_t least, size_t most) {
+  return most == 0 ? "" : fmt::format("[0-9]{{{},{}}}", least, most);
 }
 
-/// Strings of digits from low to high, all of their length.
-std::string same_length_regex(const std::string& low, const std::string& high) {
+/// Strings of digits from low to high, all of their length; in a fraction those that end earlier too, where
+/// what they leave out is free.
+std::string digits_regex(const std::string& low, const std::string& high, bool fraction) {
   if (low.empty() || low == high) return low;
   if (low.find_first_not_of('0') == std::string::npos && high.find_first_not_of('9') == std::string::npos) {
-    return digits_regex(low.size());
+    return any_digits(fraction ? 0 : low.size(), low.size());
   }
   const std::string low_rest = low.substr(1), high_rest = high.substr(1);
-  if (low[0] == high[0]) return low[0] + same_length_regex(low_rest, high_rest);
+  if (low[0] == high[0]) return low[0] + digits_regex(low_rest, high_rest, fraction);
   const size_t rest = low_rest.size();
-  std::vector<std::string> parts = {low[0] + same_length_regex(low_rest, std::string(rest, '9'))};
+  std::vector<std::string> parts = {low[0] + digits_regex(low_rest, std::string(rest, '9'), fraction)};
   if (high[0] - low[0] > 1) {
-    parts.push_back(fmt::format("[{}-{}]{}", char(low[0] + 1), char(high[0] - 1), digits_regex(rest)));
+    parts.push_back(
+        fmt::format("[{}-{}]{}", char(low[0] + 1), char(high[0] - 1), any_digits(fraction ? 0 : rest, rest)));
   }
-  parts.push_back(high[0] + same_length_regex(std::string(rest, '0'), high_rest));
+  parts.push_back(high[0] + digits_regex(std::string(rest, '0'), high_rest, fraction));
   return join_alternatives(parts);
 }
 
@@ -53,7 +55,7 @@ std::string whole_regex(const std::string& low, const std::string& high) {
   for (size_t length = low.size(); length <= high.size(); ++length) {
     const std::string first = length == low.size() ? low : "1" + std::string(length - 1, '0');
     const std::string last = length == high.size() ? high : std::string(length, '9');
-    parts.push_back(same_length_regex(first, last));
+    parts.push_back(digits_regex(first, last, false));
   }
   return join_alternatives(parts);
 }
@@ -105,8 +107,10 @@ std::optional<std::string> fraction_regex(const std::string& low, bool low_inclu
   const bool whole = low.empty() && low_included && (high_included || !high || !high->empty());
   std::string result;
   if (!first.empty() && !last.empty() && first <= last) {
-    result = "\\." + same_length_regex(first, last);
-    if (!high) result += fmt::format("[0-9]{{0,{}}}", more);
+    const std::string free = digits_regex(std::string(digits, '0'), std::string(digits, '9'), true);
+    result = digits_regex(first, last, true);
+    result = "\\." + (result == free ? any_digits(1, digits) : result);
+    if (!high) result += any_digits(0, more);
     if (whole) result = "(?:" + result + ")?";
     return result;
   }
@@ -150,7 +154,7 @@ std::optional<Decimal> whole_bound(const std::optional<Decimal>& bound, bool inc
     if (moves_away) {
       d.whole = next_whole(d.whole);
     } else if (d.whole == "0") {
-      return Decimal{!upwards ? true : false, "1", ""};
+      return Decimal{true, "1", ""};  // below zero: upwards it moves away
     } else {
       d.whole = previous_whole(d.whole);
     }
@@ -203,7 +207,9 @@ std::string integer_regex(const NumberBounds& bounds) {
   const auto least = whole_bound(bounds.least, bounds.least_included, true);
   const auto most = whole_bound(bounds.most, bounds.most_included, false);
   if (least && most && compare(*least, *most) > 0) return {};
-  const auto open_end = [](const Decimal& d) { return std::string(std::max(kExactDigits, d.whole.size()), '9'); };
+  const auto open_end = [](const Decimal& d) {
+    return std::string(std::max(kExactDigits, d.whole.size()), '9');
+  };
   std::vector<std::string> parts;
   if (!least || least->negative) {
     const Decimal nearest = most && most->negative ? *most : Decimal{true, "1", ""};

@@ -115,7 +115,8 @@ Regex::Regex(std::string_view pattern) {
     }
     if (has_anchor(top)) {
       fail(
-          "the regular expression '{}' has ^ or $ inside, which is not supported: put them at its ends, or at "
+          "the regular expression '{}' has ^ or $ inside, which is not supported: put them at its ends, or "
+          "at "
           "those of its alternatives",
           pattern.substr(0, 200));
     }

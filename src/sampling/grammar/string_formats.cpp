@@ -12,7 +12,7 @@ namespace nibble {
 namespace {
 
 /// February ends with its 28th, so that the year does not matter.
-#define NIBBLE_DATE \
+#define NIBBLE_DATE                                                \
   "[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|" \
   "(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 #define NIBBLE_TIME \
@@ -26,12 +26,14 @@ const std::map<std::string, std::string_view>& formats() {
       {"time", NIBBLE_TIME},
       {"date-time", NIBBLE_DATE "T" NIBBLE_TIME},
       {"duration", "P(?:[0-9]{1,4}D(?:T[0-9]{1,4}[HMS])?|T[0-9]{1,4}[HMS]|[0-9]{1,4}[WMY])"},
-      {"email", "[A-Za-z0-9_]+(?:[.+-][A-Za-z0-9_]+){0,4}@" NIBBLE_LABEL "(?:\\." NIBBLE_LABEL "){0,3}\\.[a-z]{2,10}"},
+      {"email",
+       "[A-Za-z0-9_]+(?:[.+-][A-Za-z0-9_]+){0,4}@" NIBBLE_LABEL "(?:\\." NIBBLE_LABEL "){0,3}\\.[a-z]{2,10}"},
       {"hostname", NIBBLE_LABEL "(?:\\." NIBBLE_LABEL "){0,4}"},
       {"ipv4", NIBBLE_BYTE "(?:\\." NIBBLE_BYTE "){3}"},
       {"ipv6", "[0-9a-f]{1,4}(?::[0-9a-f]{1,4}){7}"},
-      {"uri", "https?://" NIBBLE_LABEL "(?:\\." NIBBLE_LABEL "){0,4}(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~-]*)*"
-              "(?:\\?[A-Za-z0-9._~=&-]*)?(?:#[A-Za-z0-9._~-]*)?"},
+      {"uri",
+       "https?://" NIBBLE_LABEL "(?:\\." NIBBLE_LABEL "){0,4}(?::[1-9][0-9]{0,3})?(?:/[A-Za-z0-9._~-]*)*"
+       "(?:\\?[A-Za-z0-9._~=&-]*)?(?:#[A-Za-z0-9._~-]*)?"},
       {"uuid", "[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"},
   };
   return all;
