@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/batcher.h"
 #include "engine/chat_prompt.h"
 #include "engine/engine_impl.h"
 #include "engine/vocabulary_loader.h"
@@ -35,9 +36,14 @@ Engine::Impl::Impl(const std::shared_ptr<const Checkpoint>& checkpoint, const En
   if (has_vocabulary(*checkpoint)) tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
 }
 
-KvCache& Engine::Impl::conversation_cache() {
-  if (!conversation) conversation = std::make_unique<KvCache>(model->config(), 1, context, kv_type);
-  return *conversation;
+Engine::Impl::~Impl() = default;
+
+Batcher& Engine::Impl::conversation(uint32_t sequences) {
+  if (!conversation_ || conversation_->pool().max_running() < sequences) {
+    conversation_.reset();  // before the new one is made: never two
+    conversation_ = std::make_unique<Batcher>(*this, sequences, uint32_t(sequences * kv_blocks(context)));
+  }
+  return *conversation_;
 }
 
 KvCache& Engine::Impl::work_cache(uint32_t sequences, uint32_t capacity) {
@@ -52,16 +58,6 @@ KvCache& Engine::Impl::work_cache(uint32_t sequences, uint32_t capacity) {
 bool Engine::Impl::needs_one_pass(size_t length) const {
   const RopeConfig& rope = model->config().rope;
   return rope.scaling == RopeScaling::dynamic && length > rope.original_context;
-}
-
-std::span<const float> Engine::Impl::extend_conversation(std::span<const int32_t> tokens, bool last) {
-  std::vector<BatchToken> batch;
-  batch.reserve(tokens.size());
-  for (const int32_t id : tokens) batch.push_back({id, 0, false});
-  batch.back().wants_logits = last;
-  const auto logits = forward.run(batch, conversation_cache());
-  cached.insert(cached.end(), tokens.begin(), tokens.end());
-  return logits;
 }
 
 Engine::Engine() = default;
@@ -117,7 +113,7 @@ void Engine::use_own_chat_template() {
 
 EngineMemory Engine::memory() const {
   uint64_t cache = 0;
-  if (impl_->conversation) cache += impl_->conversation->bytes();
+  if (impl_->conversation_) cache += impl_->conversation_->pool().cache().bytes();
   if (impl_->work) cache += impl_->work->bytes();
   return {impl_->model->weight_bytes(), cache};
 }

@@ -107,10 +107,14 @@ class Engine {
 
   /// Continues the prompt. `on_text` gets each piece of text as it is certain (never inside a character
   /// or a possible stop string), and an empty one after work that gave none; it returns false to cancel.
-  /// Tokens of the last call's prompt and answer that this prompt begins with are not computed again.
+  /// Tokens of earlier calls' prompts and answers that this prompt begins with are not computed again.
   /// Throws Error for an empty prompt, or one that leaves no room in the context.
   Generation generate(std::span<const int32_t> prompt, const GenerateParams& params,
                       const std::function<bool(std::string_view)>& on_text = {});
+  /// All answers that the parameters ask for, in the order of their choices; `on_text` gets the first one's
+  /// text.
+  std::vector<Generation> generate_choices(std::span<const int32_t> prompt, const GenerateParams& params,
+                                           const std::function<bool(std::string_view)>& on_text = {});
 
   /// Logits of one sequence from position `from` on, in slices: on_logits(first_position,
   /// logits [rows, vocab], rows). The positions before are computed without the output matrix.
@@ -131,6 +135,7 @@ class Engine {
   struct Impl;
 
  private:
+  friend class Scheduler;
   Engine();
   std::unique_ptr<Impl> impl_;
 };

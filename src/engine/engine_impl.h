@@ -1,28 +1,28 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <optional>
-#include <span>
-#include <vector>
 
 #include "engine/engine.h"
 
 namespace nibble {
 
+class Batcher;
+
 /// The state behind Engine, shared by the files that implement it.
 struct Engine::Impl {
   Impl(const std::shared_ptr<const Checkpoint>& checkpoint, const EngineOptions& options);
 
-  /// The cache of conversations, made when first needed.
-  KvCache& conversation_cache();
+  ~Impl();
+
+  /// The steps of Engine::generate with at least so many sequences at once, kept for the next call: it knows
+  /// the tokens of the last ones.
+  Batcher& conversation(uint32_t sequences);
   /// An empty cache for passing work with at least this room, kept for the next call.
   KvCache& work_cache(uint32_t sequences, uint32_t capacity);
   /// Dynamic NTK scaling turns the positions of a sequence by its whole length, so that it is computed at
   /// once or not as it is defined.
   bool needs_one_pass(size_t length) const;
-  /// Appends tokens to the conversation, and returns the last one's logits [vocab] when `last` asks.
-  std::span<const float> extend_conversation(std::span<const int32_t> tokens, bool last);
 
   KvType kv_type;
   uint32_t context;
@@ -31,8 +31,8 @@ struct Engine::Impl {
   std::unique_ptr<Tokenizer> tokenizer;
   Forward forward;
 
-  std::unique_ptr<KvCache> conversation, work;
-  std::vector<int32_t> cached;  ///< the tokens in the conversation's cache
+  std::unique_ptr<Batcher> conversation_;
+  std::unique_ptr<KvCache> work;
 
   std::optional<ChatTemplate> chat_template;  ///< the one set or parsed
   bool template_set = false;

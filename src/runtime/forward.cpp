@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "base/profile.h"
+#include "kernels/vector_ops.h"
 #include "runtime/attention.h"
 #include "runtime/layer.h"
 #include "runtime/rope.h"
@@ -35,7 +36,7 @@ struct Forward::Scratch {
   Buffers buffers;
   std::vector<uint32_t> lengths;   // [sequences of the cache], after the batch
   std::vector<TokenPlace> places;  // [tokens of the batch]
-  std::vector<float> last;         // [tokens of a slice that want logits, hidden]
+  std::vector<float> last;         // [tokens of a slice that want logits or hidden states, hidden]
   std::vector<float> logits;       // [rows, vocab]
 };
 
@@ -92,9 +93,11 @@ std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& 
 }
 
 void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
-                  const std::function<void(std::span<const float>)>& on_logits) {
+                  const std::function<void(std::span<const float>)>& on_logits,
+                  const std::function<void(std::span<const float>)>& on_hidden) {
   Scratch& s = *scratch_;
-  const size_t vocab = model_->config().vocab;
+  const ModelConfig& config = model_->config();
+  const size_t vocab = config.vocab;
   run_slices(batch, cache, [&](std::span<const BatchToken> slice) {
     const size_t wanted = collect_wanted(slice);
     for (size_t first = 0; first < wanted; first += kMaxLogitRows) {
@@ -102,6 +105,13 @@ void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
       if (s.logits.size() < rows * vocab) s.logits.resize(rows * vocab);
       compute_logits(first, rows, s.logits.data());
       on_logits({s.logits.data(), rows * vocab});
+    }
+    if (const size_t rows = collect_wanted(slice, &BatchToken::wants_hidden); rows > 0) {
+      for (size_t i = 0; i < rows; ++i) {
+        float* x = &s.last[i * config.hidden];
+        vector_ops().rms_norm(x, model_->output_norm().data(), config.norm_eps, x, config.hidden);
+      }
+      on_hidden(s.last);
     }
   });
 }
@@ -135,13 +145,13 @@ void Forward::run_slice(std::span<const BatchToken> batch, std::span<const Token
   }
 }
 
-size_t Forward::collect_wanted(std::span<const BatchToken> batch) {
+size_t Forward::collect_wanted(std::span<const BatchToken> batch, bool BatchToken::*wants) {
   Scratch& s = *scratch_;
   const size_t hidden = model_->config().hidden;
   s.last.clear();
   for (size_t t = 0; t < batch.size(); ++t) {
     const float* x = &s.buffers.x[t * hidden];
-    if (batch[t].wants_logits) s.last.insert(s.last.end(), x, x + hidden);
+    if (batch[t].*wants) s.last.insert(s.last.end(), x, x + hidden);
   }
   return s.last.size() / hidden;
 }

@@ -19,6 +19,7 @@ struct BatchToken {
   int32_t id = 0;
   uint32_t sequence = 0;  ///< which sequence of the cache it extends
   bool wants_logits = false;
+  bool wants_hidden = false;  ///< the last layer's output after the output norm
 };
 
 /// Runs batches of tokens through a model. Tokens of one sequence stand in order; several sequences may
@@ -35,9 +36,11 @@ class Forward {
   /// message gives the counts and the flag that changes them. The cache is unchanged then.
   std::span<const float> run(std::span<const BatchToken> batch, KvCache& cache);
   /// The same for logits that would not fit memory together: on_logits gets them [rows, vocab] in batch
-  /// order, at most kMaxLogitRows at once.
+  /// order, at most kMaxLogitRows at once; on_hidden gets hidden states [rows, hidden] of the tokens that
+  /// want them, in batch order too, at most kMaxSlice at once.
   void run(std::span<const BatchToken> batch, KvCache& cache,
-           const std::function<void(std::span<const float> logits)>& on_logits);
+           const std::function<void(std::span<const float> logits)>& on_logits,
+           const std::function<void(std::span<const float> hidden)>& on_hidden = {});
 
   /// The widest instruction set that kernels of the weights may use, where several give the same results on
   /// the same packed bytes (Linear::multiply); by default the one selected.
@@ -56,8 +59,9 @@ class Forward {
   void run_slice(std::span<const BatchToken> batch, std::span<const TokenPlace> places, KvCache& cache);
   void run_slices(std::span<const BatchToken> batch, KvCache& cache,
                   const std::function<void(std::span<const BatchToken> slice)>& after_slice);
-  /// Collects the slice's tokens that want logits in scratch; returns how many.
-  size_t collect_wanted(std::span<const BatchToken> batch);
+  /// Collects the slice's tokens that want logits, or hidden states, in scratch; returns how many.
+  size_t collect_wanted(std::span<const BatchToken> batch,
+                        bool BatchToken::*wants = &BatchToken::wants_logits);
   /// The logits [rows, vocab] of collected tokens.
   void compute_logits(size_t first, size_t rows, float* out);
 

@@ -2,6 +2,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "model/model_config.h"
@@ -9,6 +11,11 @@
 #include "runtime/memory_reserve.h"
 
 namespace nibble {
+
+/// Blocks of kKvBlock positions that so many tokens take.
+constexpr uint64_t kv_blocks(uint64_t tokens) {
+  return (tokens + kKvBlock - 1) / kKvBlock;
+}
 
 /// Keys and values of all layers for a number of sequences, each with room for `capacity` tokens.
 /// Keys are stored after rotary embedding. With a sliding window nothing is dropped: attention limits
@@ -19,14 +26,17 @@ namespace nibble {
 /// copied before a sequence writes to it (Kwon et al. 2023).
 class KvCache {
  public:
-  /// Throws Error with the size when the machine refuses that much memory.
-  KvCache(const ModelConfig& config, uint32_t sequences, uint32_t capacity, KvType type = KvType::f16);
+  /// `blocks` bounds the pool; by default it holds all sequences full. With a smaller one the caller sees
+  /// to it that there are blocks (new_blocks, free_blocks) before sequences grow. Throws Error with the size
+  /// when the machine refuses that much memory.
+  KvCache(const ModelConfig& config, uint32_t sequences, uint32_t capacity, KvType type = KvType::f16,
+          std::optional<uint32_t> blocks = {});
 
   uint32_t sequences() const { return uint32_t(sequences_.size()); }
   uint32_t capacity() const { return capacity_; }
   uint32_t length(uint32_t sequence) const { return sequences_[sequence].length; }
   KvType type() const { return layout_.type; }
-  /// When all sequences are full and share nothing.
+  /// When all blocks are in use.
   uint64_t bytes() const { return reserve_.size(); }
   uint64_t used_bytes() const {
     return uint64_t(used_blocks()) * block_bytes_;
@@ -39,6 +49,13 @@ class KvCache {
   void truncate(uint32_t sequence, uint32_t length);
   /// Makes `to` the first `length` tokens of `from`, or all where it has fewer. No token is copied.
   void copy_prefix(uint32_t from, uint32_t to, uint32_t length);
+
+  uint32_t free_blocks() const { return total_blocks_ - used_blocks(); }
+  uint32_t total_blocks() const { return total_blocks_; }
+  /// How many blocks make_room would take, the copy of a shared one included.
+  uint32_t new_blocks(uint32_t sequence, uint32_t length) const;
+  /// The sequence's blocks by their numbers in the pool, in the order of positions.
+  std::span<const uint32_t> blocks(uint32_t sequence) const { return sequences_[sequence].blocks; }
 
   // For the runtime.
 
@@ -70,7 +87,7 @@ class KvCache {
   /// Replaces a block that other sequences read too by a copy.
   void own_block(Sequence& sequence, uint32_t index);
 
-  uint32_t capacity_ = 0, kv_heads_ = 0;
+  uint32_t capacity_ = 0, kv_heads_ = 0, total_blocks_ = 0;
   KvLayout layout_;
   size_t block_bytes_ = 0;
   std::vector<Sequence> sequences_;
