@@ -162,7 +162,11 @@ void Batcher::run() {
       });
   computed_ += batch_.size();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (prompts) tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
+  if (prompts) {
+    tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
+  } else {
+    engine_.step_times->record(batch_.size(), seconds);
+  }
 }
 
 void Batcher::take_logits(std::span<const float> logits, std::span<const Row> rows) {

@@ -68,6 +68,7 @@ std::unique_ptr<Engine> Engine::load(const std::filesystem::path& model, const E
   auto checkpoint = Checkpoint::open(model);
   if (options.needs_tokenizer && !has_vocabulary(*checkpoint)) fail_without_vocabulary(model.string());
   engine->impl_ = std::make_unique<Impl>(std::move(checkpoint), options);
+  if (!options.draft_model.empty()) engine->impl_->load_draft(options.draft_model);
   return engine;
 }
 

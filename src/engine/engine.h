@@ -20,6 +20,7 @@
 namespace nibble {
 
 class Grammar;
+class TokenTable;
 
 struct EngineOptions {
   int threads = 0;  ///< 0: one per physical core
@@ -27,6 +28,8 @@ struct EngineOptions {
   uint32_t context = 0;  ///< 0: the model's own, at most 4096 unless asked for more
   KvType kv_type = KvType::f16;
   bool needs_tokenizer = false;  ///< refuse a model without one before its weights are read
+  /// A small model with the same tokens, which drafts what this one checks; none when empty.
+  std::filesystem::path draft_model;
 };
 
 /// Whether tokens are drafted and then checked together; it never changes an answer's distribution.
@@ -62,6 +65,8 @@ struct Generation {
   std::string text;             ///< without control tokens and stop strings
   StopReason reason = StopReason::max_new_tokens;
   std::optional<uint64_t> seed;                   ///< that repeats this answer; greedy ones have none
+  std::optional<double> score;                    ///< of a beam search's answer, by which they are ranked
+  uint32_t drafted = 0, accepted = 0;             ///< tokens of speculation, of all choices together
   uint32_t prompt_tokens = 0, cached_tokens = 0;  ///< the cached ones had been computed before
   double prefill_s = 0, decode_s = 0;             ///< up to the first token, and from there
 
@@ -84,15 +89,17 @@ struct EngineMemory {
 /// overlap: one conversation at a time.
 class Engine {
  public:
-  /// Throws Error when the model can't be read or lacks the tokenizer that is needed, UsageError when a
-  /// context is asked for that it was not made for.
+  /// Throws Error when the model can't be read or lacks the tokenizer that is needed, or the draft model has
+  /// other tokens; UsageError when a context is asked for that it was not made for.
   static std::unique_ptr<Engine> load(const std::filesystem::path& model, const EngineOptions& options = {});
   ~Engine();
 
   const Model& model() const;
   bool has_tokenizer() const;
   const Tokenizer& tokenizer() const;  ///< throws Error when the checkpoint has none
-  bool has_chat_template() const;      ///< the model brings one, or one was set
+  /// What grammars are made over. Throws Error when the checkpoint has no tokenizer. Any thread may call.
+  std::shared_ptr<const TokenTable> token_table() const;
+  bool has_chat_template() const;  ///< the model brings one, or one was set
   /// The one set, else the model's own, else ChatML. Throws Error when the model's can't be parsed.
   const ChatTemplate& chat_template() const;
   void set_chat_template(ChatTemplate chat_template);

@@ -1,9 +1,11 @@
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 
 #include "engine/engine.h"
+#include "engine/step_times.h"
 
 namespace nibble {
 
@@ -20,6 +22,8 @@ struct Engine::Impl {
   Batcher& conversation(uint32_t sequences);
   /// An empty cache for passing work with at least this room, kept for the next call.
   KvCache& work_cache(uint32_t sequences, uint32_t capacity);
+  /// Throws Error when it can't be read, or has other tokens.
+  void load_draft(const std::filesystem::path& path);
   /// Dynamic NTK scaling turns the positions of a sequence by its whole length, so that it is computed at
   /// once or not as it is defined.
   bool needs_one_pass(size_t length) const;
@@ -31,8 +35,14 @@ struct Engine::Impl {
   std::unique_ptr<Tokenizer> tokenizer;
   Forward forward;
 
+  std::shared_ptr<StepTimes> step_times = std::make_shared<StepTimes>();
+  std::unique_ptr<Forward> draft;  ///< of the draft model; null without one
+
   std::unique_ptr<Batcher> conversation_;
   std::unique_ptr<KvCache> work;
+
+  mutable std::once_flag token_table_made;
+  mutable std::shared_ptr<const TokenTable> token_table;
 
   std::optional<ChatTemplate> chat_template;  ///< the one set or parsed
   bool template_set = false;

@@ -40,6 +40,7 @@ std::vector<Generation> Engine::generate_choices(std::span<const int32_t> prompt
     for (const TokenLogprob& token : piece.tokens) result.tokens.push_back(token.id);
     result.text += piece.text;
     if (piece.reason) result.reason = *piece.reason;
+    if (piece.score) result.score = piece.score;
   };
   batcher.add(request);
   try {
@@ -61,9 +62,11 @@ std::vector<Generation> Engine::generate_choices(std::span<const int32_t> prompt
   const RequestUsage& usage = request.usage();
   for (size_t choice = 0; choice < results.size(); ++choice) {
     Generation& result = results[choice];
-    if (request.seed() != 0) result.seed = request.seed() + choice;
+    if (request.seed() != 0) result.seed = request.seed() + (params.beams.searches() ? 0 : choice);
     result.prompt_tokens = usage.prompt_tokens;
     result.cached_tokens = usage.cached_tokens;
+    result.drafted = usage.drafted;
+    result.accepted = usage.accepted;
     result.prefill_s = usage.prefill_s;
     result.decode_s = usage.decode_s;
   }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "engine/beam_decoder.h"
 #include "engine/engine_impl.h"
 #include "engine/sampling_decoder.h"
 #include "engine/token_logprob.h"
@@ -37,22 +38,47 @@ void check_params(const GenerateParams& params, const Engine::Impl& engine) {
     if (token >= 0 && uint32_t(token) < vocab) continue;
     fail("logit_bias names token {}, which is outside the model's vocabulary of {} tokens", token, vocab);
   }
+  params.sampling.check();
   params.beams.check(params.sampling);
+  if (params.grammar && !engine.tokenizer) {
+    fail("a grammar is about text, but this model has no tokenizer: leave the grammar out");
+  }
+  if (!params.beams.searches()) return;
+  if (params.choices > 1) {
+    fail("{} choices of a beam search were asked for: num_return_sequences says how many of its answers come",
+         params.choices);
+  }
+  if (params.top_logprobs >= 0) {
+    fail("log-probabilities of tokens are not given with beams: leave top_logprobs or the beams out");
+  }
+}
+
+/// None where it is off, or a longer sequence turns the positions of all its tokens.
+std::unique_ptr<Speculator> make_speculator(const Engine::Impl& engine, const GenerateParams& params) {
+  if (params.speculation == Speculation::off || engine.needs_one_pass(engine.context)) return nullptr;
+  std::unique_ptr<DraftModel> model;
+  if (engine.draft)
+    model = std::make_unique<DraftModel>(*engine.draft, engine.context, engine.model->config().vocab);
+  return std::make_unique<Speculator>(engine.step_times, std::move(model));
 }
 
 std::vector<std::unique_ptr<SequenceDecoder>> make_decoders(const Engine::Impl& engine,
                                                             std::span<const int32_t> prompt,
                                                             const GenerateParams& params, uint64_t& seed) {
-  if (params.beams.searches()) fail("beam search is not supported");
-  if (params.grammar) fail("grammars are not supported");
   std::vector<std::unique_ptr<SequenceDecoder>> decoders;
-  SamplingParams sampling = params.sampling;
+  const AnswerLimits limits{engine.tokenizer.get(), engine.context, params.max_new_tokens, params.stop};
+  if (params.beams.searches()) {
+    auto decoder = std::make_unique<BeamDecoder>(prompt, limits, params);
+    seed = decoder->seed();
+    decoders.push_back(std::move(decoder));
+    return decoders;
+  }
+  GenerateParams own = params;
   for (uint32_t choice = 0; choice < params.choices; ++choice) {
-    Answer answer(choice, prompt,
-                  {engine.tokenizer.get(), engine.context, params.max_new_tokens, params.stop});
-    auto decoder = std::make_unique<SamplingDecoder>(std::move(answer), sampling, params.top_logprobs);
-    sampling.seed = decoder->seed() + 1;
-    if (choice == 0 && !sampling.greedy) seed = decoder->seed();
+    auto decoder = std::make_unique<SamplingDecoder>(Answer(choice, prompt, limits), own,
+                                                     make_speculator(engine, params));
+    own.sampling.seed = decoder->seed() + 1;
+    if (choice == 0 && !own.sampling.greedy) seed = decoder->seed();
     decoders.push_back(std::move(decoder));
   }
   return decoders;

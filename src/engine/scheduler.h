@@ -31,6 +31,7 @@ struct AnswerPiece {
   std::string text;                  ///< whole characters, nothing of a stop string; may be empty
   std::vector<TokenLogprob> tokens;  ///< chosen in this step; without logprobs only their ids count
   std::optional<StopReason> reason;  ///< set: this choice has ended
+  std::optional<double> score;       ///< of a beam search's answer: sum of log-probabilities / length^penalty
 };
 
 struct RequestUsage {

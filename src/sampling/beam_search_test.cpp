@@ -51,7 +51,7 @@ void run(BeamSearch& search, const TableModel& model, const std::vector<int32_t>
   }
 }
 
-BeamParams params_from(const json& values) {
+BeamParams beam_params_from(const json& values) {
   const std::map<std::string, EarlyStopping> stopping = {
       {"off", EarlyStopping::off}, {"on", EarlyStopping::on}, {"never", EarlyStopping::never}};
   BeamParams p;
@@ -77,7 +77,7 @@ TEST(BeamSearch, EqualsTheReference) {
     SCOPED_TRACE(test_case["table"].get<std::string>() + " " + test_case["params"].dump());
     const TableModel model(file["tables"][test_case["table"].get<std::string>()]);
     const auto ends = test_case["ends"].get<std::vector<int32_t>>();
-    BeamSearch search(params_from(test_case["params"]), test_case["max_new_tokens"], ends.size());
+    BeamSearch search(beam_params_from(test_case["params"]), test_case["max_new_tokens"], ends.size());
     run(search, model, ends);
     const auto answers = search.answers();
     ASSERT_EQ(answers.size(), test_case["answers"].size());

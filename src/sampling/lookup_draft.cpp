@@ -4,8 +4,8 @@
 
 namespace nibble {
 
-std::span<const int32_t> lookup_draft(std::span<const int32_t> history, size_t most, size_t least_match,
-                                      size_t longest_match) {
+LookupDraft lookup_draft(std::span<const int32_t> history, size_t most, size_t least_match,
+                         size_t longest_match) {
   const size_t n = history.size();
   size_t best_length = std::max<size_t>(least_match, 1) - 1, best_end = 0;
   for (size_t end = n; end-- > 1 && best_length < longest_match;) {
@@ -20,7 +20,7 @@ std::span<const int32_t> lookup_draft(std::span<const int32_t> history, size_t m
     }
   }
   if (best_end == 0) return {};
-  return history.subspan(best_end, std::min(most, n - best_end));
+  return {history.subspan(best_end, std::min(most, n - best_end)), best_length};
 }
 
 }  // namespace nibble

@@ -9,7 +9,7 @@ namespace {
 
 std::vector<int32_t> draft(const std::vector<int32_t>& history, size_t most, size_t least = 2,
                            size_t longest = 8) {
-  const auto found = lookup_draft(history, most, least, longest);
+  const auto found = lookup_draft(history, most, least, longest).tokens;
   return {found.begin(), found.end()};
 }
 
@@ -24,6 +24,12 @@ TEST(LookupDraft, PrefersTheLongestMatchAndThenTheLatest) {
   EXPECT_EQ(draft({7, 1, 2, 3, 9, 1, 2, 4, 7, 1, 2}, 1), Tokens{3});
   EXPECT_EQ(draft({1, 2, 3, 9, 1, 2, 4, 8, 1, 2}, 1), Tokens{4});
   EXPECT_EQ(draft({7, 1, 2, 3, 9, 1, 2, 4, 7, 1, 2}, 1, 2, 2), Tokens{4});
+}
+
+TEST(LookupDraft, TellsTheLengthOfTheMatch) {
+  EXPECT_EQ(lookup_draft(Tokens{7, 1, 2, 3, 9, 7, 1, 2}, 1).match, 3u);
+  EXPECT_EQ(lookup_draft(Tokens{7, 1, 2, 3, 9, 7, 1, 2}, 1, 2, 2).match, 2u);
+  EXPECT_EQ(lookup_draft(Tokens{1, 2, 3}, 1).match, 0u);
 }
 
 TEST(LookupDraft, MayOverlapWithTheEnd) {
