@@ -104,6 +104,12 @@ void add_limits(CLI::App& command, ServeFlags& flags) {
       ->check(at_least_one());
   add_kv_type_option(command, engine.kv_type);
   command
+      .add_option(
+          "--draft-model", engine.draft_model,
+          "A small model with the same tokens drafts what the named models then check: faster, and the "
+          "same answers")
+      ->type_name("MODEL");
+  command
       .add_option("--max-sequences", scheduler.max_sequences, "Answers that are computed at the same time")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();

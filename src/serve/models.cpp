@@ -131,8 +131,12 @@ std::shared_ptr<LoadedModel> ModelHub::load(const std::string& id) {
   const Entry wanted = entry(id);
   const std::lock_guard one(loading_);
   if (auto there = find_loaded(id)) return there;
+  EngineOptions engine = options_.engine;
+  const bool named =
+      std::find(options_.models.begin(), options_.models.end(), wanted.path) != options_.models.end();
+  if (!named) engine.draft_model.clear();  // it may have other tokens
   try {
-    auto model = std::make_shared<LoadedModel>(id, wanted.path, options_.engine, options_.scheduler);
+    auto model = std::make_shared<LoadedModel>(id, wanted.path, engine, options_.scheduler);
     const std::lock_guard lock(mutex_);
     return loaded_.emplace_back(std::move(model));
   } catch (const std::bad_alloc&) {
