@@ -185,6 +185,14 @@ def test_beams(client):
             client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x"}], extra_body=wrong)
 
 
+def test_speculation_changes_no_answer(client):
+    text = "one two three one two three one two three " * 3
+    drafted = ask(client, text, max_tokens=60)
+    plain = ask(client, text, max_tokens=60, extra_body={"speculation": False})
+    assert drafted.choices[0].message.content == plain.choices[0].message.content
+    assert plain.timings["drafted"] == 0 and drafted.timings["accepted"] <= drafted.timings["drafted"]
+
+
 def test_tools_are_described_and_calls_forced(client):
     answer = ask(client, tools=TOOLS, tool_choice="required", max_tokens=60)
     call = answer.choices[0].message.tool_calls[0]
