@@ -110,7 +110,8 @@ function AnswerBody(props: Props) {
       {begun && (node.texts.length > 1 ? <SideBySide {...props} /> : <Markdown text={node.texts[0]} />)}
       {node.error && (
         <p class="problem error" role="alert">
-          <b>{t().failed}:</b> {node.error}
+          {!begun && <b>{t().failed}: </b>}
+          {node.error}
         </p>
       )}
     </>

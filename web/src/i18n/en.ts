@@ -198,7 +198,7 @@ export const en = {
   chatWith: 'Chat',
   loadModel: (id: string) => `Load ${id}`,
   unloadModel: (id: string) => `Unload ${id}`,
-  reduceModel: (id: string) => `Make ${id} smaller`,
+  reduceModel: (id: string) => `Make smaller: ${id}`,
   chatWithModel: (id: string) => `Chat with ${id}`,
   perplexityLoss: (x: string) => `perplexity ${x}`,
   kld: (x: string) => `KLD ${x}`,

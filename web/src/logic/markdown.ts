@@ -63,6 +63,8 @@ function sanitize(html: string): string {
   return DOMPurify.sanitize(html, {
     ALLOWED_TAGS,
     ALLOWED_ATTR,
+    // Attributes that hold no address are not to be read as one.
+    ADD_URI_SAFE_ATTR: ['type', 'tabindex', 'align', 'start', 'target', 'rel'],
     ALLOW_DATA_ATTR: false,
     ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   });

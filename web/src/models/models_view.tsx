@@ -13,11 +13,11 @@ export function ModelsView() {
   }, []);
   return (
     <main id="content" class="models-view" tabIndex={-1}>
-      <section aria-labelledby="files">
+      <div>
         <h1 id="files">{t().filesTitle}</h1>
         <p class="under">{t().filesText}</p>
         <ModelTable />
-      </section>
+      </div>
       <div class="work">
         <JobFormView />
         <JobList />

@@ -34,13 +34,13 @@ test('a model is loaded and unloaded', options, async () => {
 });
 
 test('optimize runs, shows the trade-off, and a point becomes the next bound', options, async () => {
-  await page.getByRole('button', {name: 'Make smollm2-f32 smaller'}).click();
+  await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
   await page.getByLabel('Loss at most').fill('1%');
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('progressbar').waitFor();
   await page.getByText('quantizing, blk').waitFor();
   await page.getByRole('button', {name: 'Show the trade-off'}).click();
-  const point = page.getByRole('button', {name: /^picked: 100 MB/});
+  const point = page.getByRole('button', {name: /^picked: 101 MB/});
   await point.focus();
   await page.keyboard.press('Enter');
   assert.match(await page.getByLabel('File at most').inputValue(), /^100(\.\d+)?MB$/);
@@ -66,7 +66,7 @@ test('two models answer the same prompt side by side', options, async () => {
   await page.getByRole('link', {name: 'Compare'}).click();
   await page.getByLabel('Message', {exact: true}).fill('What is quantization?');
   await page.getByRole('button', {name: 'Execute'}).click();
-  await page.getByText('They differ from the first word.').waitFor();
+  await page.locator('.verdict', {hasText: 'They differ from the first word.'}).waitFor();
   const [a, b] = server.state.requests.slice(-2);
   assert.notEqual(a.model, b.model);
   assert.equal(a.seed, b.seed);
@@ -77,10 +77,10 @@ test('two models answer the same prompt side by side', options, async () => {
 test('the page asks for a key, and says when it is wrong', options, async () => {
   const locked = await startServer({key: 'secret'});
   const other = await openPage(browser, locked.url);
-  await other.page.getByLabel('API key').fill('guess');
+  await other.page.getByRole('textbox', {name: 'API key'}).fill('guess');
   await other.page.keyboard.press('Enter');
   await other.page.getByText('The server does not know that key.').waitFor();
-  await other.page.getByLabel('API key').fill('secret');
+  await other.page.getByRole('textbox', {name: 'API key'}).fill('secret');
   await other.page.keyboard.press('Enter');
   await other.page.getByRole('dialog').waitFor({state: 'hidden'});
   await other.page.getByText('Memory').waitFor();

@@ -14,6 +14,7 @@ describe('renderBlocks', () => {
     expect(dom('**a** _b_').querySelector('strong')?.textContent).toBe('a');
     expect(dom('- x\n- y').querySelectorAll('li')).toHaveLength(2);
     expect(dom('| a | b |\n| --- | ---: |\n| 1 | **2** |').querySelector('td strong')?.textContent).toBe('2');
+    expect(dom('| a |\n| ---: |\n| 1 |').querySelector('td')?.getAttribute('align')).toBe('right');
     const link = dom('[t](https://example.org/ "x")').querySelector('a')!;
     expect(link.getAttribute('rel')).toContain('noopener');
     expect(link.getAttribute('target')).toBe('_blank');
@@ -24,6 +25,7 @@ describe('renderBlocks', () => {
     expect(div.querySelector('code')?.textContent).toBe('if (a < b && c) {}');
     expect(div.querySelector('figcaption span')?.textContent).toBe('cpp');
     expect(div.querySelector('button.copy-code')).not.toBeNull();
+    expect(div.querySelector('pre')?.getAttribute('tabindex')).toBe('0');
   });
 
   it('draws a block of code that has not ended yet', () => {
