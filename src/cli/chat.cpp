@@ -144,6 +144,7 @@ void run_chat(ChatFlags& options) {
   options.decoding.engine.affinity = options.common.affinity;
   options.decoding.engine.needs_tokenizer = true;
   auto engine = Engine::load(options.model, options.decoding.engine);
+  set_grammar(*engine, options.decoding);
   catch_interrupts();
   Chat chat(*engine, options);
   if (!engine->has_chat_template() && !options.common.quiet) {

@@ -8,8 +8,10 @@
 #include <map>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "cli/commands.h"
 #include "cli/kv_type_option.h"
+#include "sampling/grammar/grammar.h"
 
 namespace nibble {
 
@@ -33,6 +35,22 @@ constexpr std::array kParameters = {
                       &SamplingParams::eta_cutoff},
     DecodingParameter{"repetition_penalty", "Above 1 makes what is there already less probable",
                       &SamplingParams::repetition_penalty},
+    DecodingParameter{"presence_penalty", "Taken from the score of each token that the answer has already",
+                      &SamplingParams::presence_penalty},
+    DecodingParameter{"frequency_penalty", "The same for each time that the answer has it",
+                      &SamplingParams::frequency_penalty},
+    DecodingParameter{"num_beams", "Answers that are searched side by side; 1: no beam search",
+                      &BeamParams::num_beams},
+    DecodingParameter{"num_beam_groups", "Groups of beams that differ from each other",
+                      &BeamParams::num_beam_groups},
+    DecodingParameter{"diversity_penalty",
+                      "For a token that an earlier group of beams chose; above 0 with groups",
+                      &BeamParams::diversity_penalty},
+    DecodingParameter{"length_penalty", "Above 0 prefers longer answers of beams, below shorter ones",
+                      &BeamParams::length_penalty},
+    DecodingParameter{"early_stopping",
+                      "When enough beams are complete: on ends at once, off and never look on",
+                      &BeamParams::early_stopping},
 };
 
 /// The parameter's place in params, whichever structure its member belongs to.
@@ -44,6 +62,10 @@ template <typename Params, typename T>
 auto& place(Params& params, T GenerateParams::*member) {
   return params.*member;
 }
+template <typename Params, typename T>
+auto& place(Params& params, T BeamParams::*member) {
+  return params.beams.*member;
+}
 
 void parse(const std::string& name, const std::string& text, bool& value) {
   const std::map<std::string, bool> words = {{"on", true},   {"true", true},   {"yes", true}, {"1", true},
@@ -51,6 +73,39 @@ void parse(const std::string& name, const std::string& text, bool& value) {
   const auto found = words.find(text);
   if (found == words.end()) fail("{} is {}, but must be on or off", name, text);
   value = found->second;
+}
+
+void parse(const std::string& name, const std::string& text, EarlyStopping& value) {
+  const std::map<std::string, EarlyStopping> words = {{"off", EarlyStopping::off},
+                                                      {"false", EarlyStopping::off},
+                                                      {"on", EarlyStopping::on},
+                                                      {"true", EarlyStopping::on},
+                                                      {"never", EarlyStopping::never}};
+  const auto found = words.find(text);
+  if (found == words.end()) fail("{} is {}, but must be on, off or never", name, text);
+  value = found->second;
+}
+
+const char* type_name(float) {
+  return "FLOAT";
+}
+const char* type_name(EarlyStopping) {
+  return "on|off|never";
+}
+template <typename T>
+const char* type_name(T) {
+  return "INT";
+}
+
+std::string to_text(bool value) {
+  return value ? "on" : "off";
+}
+std::string to_text(EarlyStopping value) {
+  return value == EarlyStopping::never ? "never" : to_text(value == EarlyStopping::on);
+}
+template <typename T>
+std::string to_text(const T& value) {
+  return fmt::format("{}", value);
 }
 
 template <typename T>
@@ -63,6 +118,43 @@ void parse(const std::string& name, const std::string& text, T& value) {
          : std::is_unsigned_v<T>     ? "a whole number, not negative"
                                      : "a whole number");
   }
+}
+
+/// Takes ID=VALUE apart.
+std::pair<int32_t, float> parse_logit_bias(const std::string& text) {
+  const size_t equals = std::min(text.find('='), text.size());
+  std::pair<int32_t, float> bias;
+  if (equals == text.size()) fail("--logit-bias {} is not a token's id and a number, as in 42=-1.5", text);
+  parse("the token of --logit-bias", text.substr(0, equals), bias.first);
+  parse("the value of --logit-bias", text.substr(equals + 1), bias.second);
+  return bias;
+}
+
+void add_grammar_options(CLI::App& command, DecodingOptions& options) {
+  constexpr const char* kGroup = "Structured output";
+  auto* schema = command.add_option("--json-schema", options.json_schema,
+                                    "A file with a JSON schema: the answer is a JSON text that fulfils it");
+  auto* regex =
+      command.add_option("--regex", options.regex, "The whole answer matches this regular expression");
+  auto* json = command.add_flag("--json-mode", options.json_mode, "The answer is a JSON object");
+  for (CLI::Option* option : {schema, regex, json}) option->group(kGroup);
+  schema->excludes(regex)->excludes(json);
+  regex->excludes(json);
+}
+
+void add_speculation_options(CLI::App& command, DecodingOptions& options) {
+  constexpr const char* kGroup = "Speculation";
+  auto* model =
+      command
+          .add_option_function<std::string>(
+              "--draft-model", [&options](const std::string& path) { options.engine.draft_model = path; },
+              "A small model with the same tokens that drafts what this one checks; answers stay the same")
+          ->group(kGroup);
+  command
+      .add_flag("--no-speculation", options.no_speculation,
+                "Do not guess tokens from what the text said before; answers stay the same")
+      ->group(kGroup)
+      ->excludes(model);
 }
 
 }  // namespace
@@ -79,8 +171,9 @@ const DecodingParameter* find_decoding_parameter(std::string name) {
 }
 
 bool DecodingParameter::shapes_sampling() const {
-  return flag() != "--repetition-penalty" && (std::holds_alternative<float SamplingParams::*>(member) ||
-                                              std::holds_alternative<int SamplingParams::*>(member));
+  return !std::string_view(name).ends_with("_penalty") &&
+         (std::holds_alternative<float SamplingParams::*>(member) ||
+          std::holds_alternative<int SamplingParams::*>(member));
 }
 
 std::string DecodingParameter::flag() const {
@@ -90,13 +183,7 @@ std::string DecodingParameter::flag() const {
 }
 
 std::string DecodingParameter::get(const GenerateParams& params) const {
-  return std::visit(
-      [&](auto m) {
-        const auto& value = place(params, m);
-        if constexpr (std::is_same_v<decltype(value), const bool&>) return std::string(value ? "on" : "off");
-        return fmt::format("{}", value);
-      },
-      member);
+  return std::visit([&](auto m) { return to_text(place(params, m)); }, member);
 }
 
 void DecodingParameter::set(GenerateParams& params, const std::string& value) const {
@@ -125,9 +212,8 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
               }
             };
             command.add_option_function<std::string>(flag, read, parameter.description)
-                ->default_str(fmt::format("{}", value))
-                ->type_name(std::is_floating_point_v<std::remove_reference_t<decltype(value)>> ? "FLOAT"
-                                                                                               : "INT")
+                ->default_str(to_text(value))
+                ->type_name(type_name(value))
                 ->group(kGroup);
           }
         },
@@ -138,6 +224,13 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->group(kGroup);
   command
+      .add_option("--logit-bias", options.logit_bias, "Adds to a token's score: ID=VALUE; may be repeated")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(kGroup);
+  add_grammar_options(command, options);
+  add_speculation_options(command, options);
+  command
       .add_option(
           "--context", options.engine.context,
           "Tokens that the prompt and the answer may have together; default: the model's, at most 4096")
@@ -145,9 +238,19 @@ void add_decoding_options(CLI::App& command, DecodingOptions& options) {
   add_kv_type_option(command, options.engine.kv_type);
 }
 
-void check_decoding_options(const CLI::App& command, const DecodingOptions& options) {
+void check_decoding_options(const CLI::App& command, DecodingOptions& options) {
+  const auto shapes = [&](const DecodingParameter& p) {
+    return p.shapes_sampling() && command.count(p.flag()) > 0;
+  };
+  GenerateParams& params = options.params;
+  if (params.beams.searches() && std::ranges::none_of(kParameters, shapes)) params.sampling.greedy = true;
+  if (options.no_speculation) params.speculation = Speculation::off;
   try {
-    options.params.sampling.check();
+    for (const std::string& text : options.logit_bias) {
+      params.sampling.logit_bias.push_back(parse_logit_bias(text));
+    }
+    params.sampling.check();
+    params.beams.check(params.sampling);
   } catch (const Error& error) {
     throw UsageError(error.what());
   }
@@ -157,10 +260,20 @@ void check_decoding_options(const CLI::App& command, const DecodingOptions& opti
   }
   if (!options.params.sampling.greedy) return;
   for (const DecodingParameter& parameter : kParameters) {
-    if (!parameter.shapes_sampling() || command.count(parameter.flag()) == 0) continue;
+    if (!shapes(parameter)) continue;
     throw UsageError(fmt::format(
         "--greedy always takes the most probable token, so {} has no effect: leave one of them out",
         parameter.flag()));
+  }
+}
+
+void set_grammar(const Engine& engine, DecodingOptions& options) {
+  if (!options.json_schema.empty()) {
+    options.params.grammar = Grammar::from_json_schema(read_file(options.json_schema), engine.token_table());
+  } else if (!options.regex.empty()) {
+    options.params.grammar = Grammar::from_regex(options.regex, engine.token_table());
+  } else if (options.json_mode) {
+    options.params.grammar = Grammar::json_object(engine.token_table());
   }
 }
 

@@ -51,12 +51,17 @@ std::vector<int32_t> encode(const Prompt& prompt, bool chat, const Engine& engin
 nlohmann::ordered_json to_json(const std::vector<Generation>& answers) {
   nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
   double prefill_s = 0, decode_s = 0;
-  size_t decoded = 0, computed = 0;
+  size_t decoded = 0, computed = 0, drafted = 0, accepted = 0;
   for (const Generation& answer : answers) {
     outputs.push_back({{"tokens", answer.tokens},
                        {"text", answer.text},
                        {"stop_reason", stop_reason_name(answer.reason)},
                        {"seed", answer.seed ? nlohmann::ordered_json(*answer.seed) : nullptr}});
+    if (answer.score) outputs.back()["score"] = *answer.score;
+    // The beams of a search were computed together, and their times are the same.
+    if (answer.score && &answer != &answers.front()) continue;
+    drafted += answer.drafted;
+    accepted += answer.accepted;
     prefill_s += answer.prefill_s;
     decode_s += answer.decode_s;
     computed += answer.prompt_tokens - answer.cached_tokens;
@@ -69,7 +74,23 @@ nlohmann::ordered_json to_json(const std::vector<Generation>& answers) {
           {"decode_s", decode_s},
           {"prefill_tokens_per_s", prefill_s > 0 ? double(computed) / prefill_s : 0},
           {"decode_tokens_per_s", decode_s > 0 ? double(decoded) / decode_s : 0},
+          {"drafted_tokens", drafted},
+          {"accepted_tokens", accepted},
           {"peak_rss_bytes", process_usage().peak_resident_bytes}};
+}
+
+/// A beam search: all of its answers at once, best first.
+std::vector<Generation> search(Engine& engine, std::span<const int32_t> prompt, const GenerateParams& params,
+                               bool print) {
+  const auto answers =
+      engine.generate_choices(prompt, params, [](std::string_view) { return interrupts() == 0; });
+  for (size_t i = 0; i < answers.size() && print && interrupts() == 0; ++i) {
+    if (answers.size() > 1) std::cout << fmt::format("{}[{}]\n", i ? "\n" : "", i + 1);
+    std::cout << answers[i].text;
+    if (!engine.has_tokenizer()) std::cout << fmt::format("{}", fmt::join(answers[i].tokens, ","));
+    std::cout << '\n';
+  }
+  return answers;
 }
 
 /// Writes the answer as it comes, or the ids where there is no tokenizer for text.
@@ -83,10 +104,30 @@ Generation generate_to_stdout(Engine& engine, std::span<const int32_t> prompt, c
   return answer;
 }
 
+/// Outputs one after the other.
+std::vector<Generation> sample(Engine& engine, std::span<const int32_t> prompt, GenerateParams params,
+                               int count, bool print) {
+  std::vector<Generation> answers;
+  for (int i = 0; i < count && interrupts() == 0; ++i) {
+    // The first seed may be random; the others follow it, so that each output can be repeated alone.
+    if (i > 0) params.sampling.seed = *answers.front().seed + uint64_t(i);
+    if (!print) {
+      answers.push_back(engine.generate(prompt, params, [](std::string_view) { return interrupts() == 0; }));
+      continue;
+    }
+    if (count > 1) std::cout << fmt::format("{}[{}]\n", i ? "\n" : "", i + 1) << std::flush;
+    answers.push_back(generate_to_stdout(engine, prompt, params));
+  }
+  return answers;
+}
+
 void run_generate(GenerateFlags& options) {
+  if (options.decoding.params.beams.searches()) {
+    options.decoding.params.beams.num_return_sequences = uint32_t(options.sequences);
+  }
   check_decoding_options(*options.command, options.decoding);
-  GenerateParams params = options.decoding.params;
-  if (params.sampling.greedy && options.sequences > 1) {
+  if (const GenerateParams& p = options.decoding.params;
+      p.sampling.greedy && !p.beams.searches() && options.sequences > 1) {
     throw UsageError("--greedy gives the same output every time: leave it or --num-return-sequences out");
   }
   if (options.chat && options.command->count("--tokens") > 0) {
@@ -98,6 +139,8 @@ void run_generate(GenerateFlags& options) {
   options.decoding.engine.affinity = options.common.affinity;
   options.decoding.engine.needs_tokenizer = text.tokens.empty();
   auto engine = Engine::load(options.model, options.decoding.engine);
+  set_grammar(*engine, options.decoding);
+  GenerateParams params = options.decoding.params;
   if (!engine->has_tokenizer() && !params.stop.empty()) {
     throw_usage("--stop waits for a text, but {} has no tokenizer, so ids come out: leave it out",
                 options.model);
@@ -105,17 +148,9 @@ void run_generate(GenerateFlags& options) {
   const std::vector<int32_t> prompt = encode(text, options.chat, *engine);
   catch_interrupts();
 
-  std::vector<Generation> answers;
-  for (int i = 0; i < options.sequences && interrupts() == 0; ++i) {
-    // The first seed may be random; the others follow it, so that each output can be repeated alone.
-    if (i > 0) params.sampling.seed = *answers.front().seed + uint64_t(i);
-    if (options.json) {
-      answers.push_back(engine->generate(prompt, params, [](std::string_view) { return interrupts() == 0; }));
-      continue;
-    }
-    if (options.sequences > 1) std::cout << fmt::format("{}[{}]\n", i ? "\n" : "", i + 1) << std::flush;
-    answers.push_back(generate_to_stdout(*engine, prompt, params));
-  }
+  const std::vector<Generation> answers =
+      params.beams.searches() ? search(*engine, prompt, params, !options.json)
+                              : sample(*engine, prompt, params, options.sequences, !options.json);
   if (interrupts() > 0) end_interrupted();
   if (options.json) {
     std::cout << to_json(answers).dump() << '\n';
@@ -145,7 +180,8 @@ void add_generate(CLI::App& app) {
   command->add_flag("--raw", options->raw, "The prompt is the beginning of a text (default)")->excludes(chat);
   command->add_flag("--json", options->json, "Print tokens, text and speeds as JSON");
   command
-      ->add_option("--num-return-sequences", options->sequences, "Outputs, with seeds that follow each other")
+      ->add_option("--num-return-sequences", options->sequences,
+                   "Outputs, with seeds that follow each other; of a beam search the best ones")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
   add_decoding_options(*command, options->decoding);
