@@ -263,7 +263,10 @@ TEST(Scheduler, KeepsBeginningsAndForgetsTheOldest) {
   Scheduler scheduler(*engine, {.cache_bytes = cache_blocks(*engine, 6)});
   std::mt19937 random(3);
   std::vector<std::vector<int32_t>> prompts;
-  for (int i = 0; i < 4; ++i) prompts.push_back(random_tokens(random, 100));
+  for (int32_t i = 0; i < 4; ++i) {
+    prompts.push_back(random_tokens(random, 100));
+    prompts.back()[0] = i;  // so that they share nothing
+  }
   const auto cached = [&](const std::vector<int32_t>& prompt) {
     const auto handle = scheduler.submit({prompt, greedy(20)});
     collect(*handle);
