@@ -119,7 +119,7 @@ void expect_answers_as_alone(const TinyModel& model, uint32_t context, uint32_t 
     clients.emplace_back([&, client] {
       for (size_t i = client; i + 3 < requests.size(); i += 6) {
         auto first = scheduler.submit(requests[i]), second = scheduler.submit(requests[i + 3]);
-        if (i % 5 == 0) first->next(milliseconds(i % 7));
+        if (i % 5 == 0) std::this_thread::sleep_for(std::chrono::microseconds(i * 50));
         if (i % 5 == 0) first->cancel();
         const Result one = collect(*first)[0], two = collect(*second)[0];
         if (one.reason == StopReason::cancelled) {
@@ -263,7 +263,10 @@ TEST(Scheduler, KeepsBeginningsAndForgetsTheOldest) {
   Scheduler scheduler(*engine, {.cache_bytes = cache_blocks(*engine, 6)});
   std::mt19937 random(3);
   std::vector<std::vector<int32_t>> prompts;
-  for (int i = 0; i < 4; ++i) prompts.push_back(random_tokens(random, 100));
+  for (int32_t i = 0; i < 4; ++i) {
+    prompts.push_back(random_tokens(random, 100));
+    prompts.back()[0] = i;  // so that they share nothing
+  }
   const auto cached = [&](const std::vector<int32_t>& prompt) {
     const auto handle = scheduler.submit({prompt, greedy(20)});
     collect(*handle);
