@@ -301,7 +301,8 @@ class SchemaCompiler {
 
   std::vector<Member> listed_members(const Schema& schema, const Schema& others) {
     std::vector<Member> all;
-    for (const auto& [name, property] : schema.value("properties", Schema::object()).items()) {
+    const Schema properties = schema.value("properties", Schema::object());
+    for (const auto& [name, property] : properties.items()) {
       all.push_back({name, property, false});
     }
     for (const Schema& name : schema.value("required", Schema::array())) {
