@@ -141,6 +141,7 @@ struct Scheduler::Impl {
   bool wait_for_work();
   void admit_waiting();
   void drop_cancelled();
+  void drop_cancelled_waiting();  ///< under the mutex
   void cancel_all();
   void step();
   void publish();
@@ -165,7 +166,7 @@ StatePtr Scheduler::Impl::submit(std::unique_ptr<RunningRequest> request) {
   {
     const std::lock_guard lock(mutex);
     if (stopping || draining) fail("the scheduler takes no more requests: it is being shut down");
-    std::erase_if(queue, [](const StatePtr& waiting) { return waiting->wants_cancel(); });
+    drop_cancelled_waiting();
     if (queue.size() >= options.max_queue) {
       throw QueueFull(
           fmt::format("{} requests wait already, the most there may be: try again later, or raise "
@@ -193,6 +194,10 @@ void Scheduler::Impl::drop_cancelled() {
   }
   std::erase_if(active, [](const StatePtr& state) { return state->request->ended(); });
   const std::lock_guard lock(mutex);
+  drop_cancelled_waiting();
+}
+
+void Scheduler::Impl::drop_cancelled_waiting() {
   std::erase_if(queue, [](const StatePtr& state) {
     if (!state->wants_cancel()) return false;
     state->request->cancel_waiting();

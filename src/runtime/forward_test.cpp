@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -144,6 +145,31 @@ TEST_P(ForwardTest, ChunksAndSingleTokensGiveTheSameBits) {
     }
     EXPECT_EQ(cache.length(0), ids_.size());
     EXPECT_TRUE(result == expected) << "chunks of " << chunks[0];
+  }
+}
+
+TEST_P(ForwardTest, HiddenStatesAreWhatLogitsAreMadeOf) {
+  if (GetParam().dtype != DType::F32) return;  // the product would be of rounded numbers
+  auto batch = batch_of(ids_, 0);
+  for (size_t i = 0; i < batch.size(); ++i) batch[i].wants_hidden = i % 3 == 0;
+  KvCache cache(config_, 1, 150, GetParam().kv);
+  std::vector<float> hidden, all;
+  forward_.run(
+      batch, cache, [&](std::span<const float> rows) { all.insert(all.end(), rows.begin(), rows.end()); },
+      [&](std::span<const float> rows) { hidden.insert(hidden.end(), rows.begin(), rows.end()); });
+  ASSERT_EQ(hidden.size(), 50 * config_.hidden);
+  std::vector<float> row(config_.hidden);
+  for (size_t id = 0; id < kVocab; ++id) {
+    model_->embed(id, row.data());
+    for (size_t i = 0; i < 50; ++i) {
+      double sum = 0, size = 0;
+      for (size_t k = 0; k < config_.hidden; ++k) {
+        sum += double(hidden[i * config_.hidden + k]) * double(row[k]);
+        size += std::abs(double(hidden[i * config_.hidden + k]) * double(row[k]));
+      }
+      // Each of the additions may be off by half a unit in the last place.
+      EXPECT_NEAR(all[3 * i * kVocab + id], sum, size * double(config_.hidden) * 0x1p-24);
+    }
   }
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <limits>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -167,6 +168,25 @@ TEST_P(KvCacheTest, AWriterThatWentBackLeavesSharersAlone) {
   fill(cache, 1, 0, 100, 200);
   expect_filled(cache, 0, 7, 90, 200);
   expect_filled(cache, 1, 0, 0, 200);
+}
+
+TEST_P(KvCacheTest, SaysWhatAPoolOfFewBlocksLacks) {
+  KvCache cache(small_config(), 3, 1000, GetParam(), 4);
+  EXPECT_EQ(cache.bytes(), 4 * block_bytes());
+  EXPECT_EQ(cache.new_blocks(0, 130), 3u);
+  fill(cache, 0, 0, 0, 100);
+  EXPECT_EQ(cache.free_blocks(), 2u);
+  EXPECT_EQ(cache.new_blocks(0, 100), 0u);
+  EXPECT_EQ(cache.new_blocks(0, 101), 0u);
+  cache.copy_prefix(0, 1, 100);
+  EXPECT_EQ(cache.free_blocks(), 2u);
+  EXPECT_EQ(cache.new_blocks(1, 101), 1u);  // a copy of the last one
+  EXPECT_EQ(cache.new_blocks(1, 129), 2u);
+  fill(cache, 1, 1, 100, 129);
+  EXPECT_EQ(cache.free_blocks(), 0u);
+  EXPECT_EQ(cache.new_blocks(0, 128), 0u);
+  EXPECT_THROW(cache.make_room(0, 129), std::logic_error);
+  expect_filled(cache, 1, 0, 0, 100);
 }
 
 TEST_P(KvCacheTest, PrefixesReplaceWhatWasThere) {
