@@ -116,7 +116,7 @@ double exponentials(const Candidates& candidates, std::vector<double>& out) {
   const float best = largest_score(candidates);
   out.resize(candidates.size());
   double sum = 0;
-  for (size_t i = 0; i < out.size(); ++i) sum += out[i] = std::exp(candidates[i].score - best);
+  for (size_t i = 0; i < out.size(); ++i) sum += out[i] = std::exp(double(candidates[i].score) - best);
   return sum;
 }
 

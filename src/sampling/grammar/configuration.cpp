@@ -154,6 +154,7 @@ std::vector<uint32_t> ConfigurationPool::counted_key(const Configuration& config
     }
     key.push_back(Automaton::kNone - 1);
   }
+  key.push_back(configuration.may_end);  // the counts say so only where a count is all that is missing
   return key;
 }
 

@@ -132,7 +132,11 @@ std::span<const uint64_t> GrammarState::allowed() {
 bool GrammarState::accept(int32_t token) {
   const TokenTable& tokens = grammar_->tokens();
   if (ended_ || token < 0 || size_t(token) >= tokens.size()) return false;
-  if (tokens.is_end(token)) return ended_ = may_end();
+  if (tokens.is_end(token)) {
+    if (!may_end()) return false;
+    mask_.reset();
+    return ended_ = true;
+  }
   const std::string& bytes = tokens.bytes(token);
   const std::lock_guard lock(grammar_->cache_->mutex);
   refresh();
