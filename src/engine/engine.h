@@ -32,8 +32,9 @@ struct EngineOptions {
   std::filesystem::path draft_model;
 };
 
-/// Whether tokens are drafted and then checked together; it never changes an answer's distribution.
-enum class Speculation { automatic, off };
+/// Whether tokens are drafted and then checked together; it never changes an answer. `always` drafts also
+/// where that does not pay: for tests and measurements.
+enum class Speculation { automatic, off, always };
 
 struct GenerateParams {
   SamplingParams sampling;

@@ -59,7 +59,8 @@ std::unique_ptr<Speculator> make_speculator(const Engine::Impl& engine, const Ge
   std::unique_ptr<DraftModel> model;
   if (engine.draft)
     model = std::make_unique<DraftModel>(*engine.draft, engine.context, engine.model->config().vocab);
-  return std::make_unique<Speculator>(engine.step_times, std::move(model));
+  return std::make_unique<Speculator>(engine.step_times, std::move(model),
+                                      params.speculation == Speculation::always);
 }
 
 std::vector<std::unique_ptr<SequenceDecoder>> make_decoders(const Engine::Impl& engine,

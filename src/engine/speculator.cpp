@@ -13,8 +13,8 @@ constexpr double kMargin = 1.05;
 
 }  // namespace
 
-Speculator::Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<DraftModel> model)
-    : times_(std::move(times)), model_(std::move(model)) {
+Speculator::Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<DraftModel> model, bool always)
+    : times_(std::move(times)), model_(std::move(model)), always_(always) {
   // Longer matches are right more often.
   for (size_t match = 0; match <= kLongestMatch; ++match) {
     lookup_rates_[match] = AcceptanceRate(0.15 + 0.08 * double(match));
@@ -22,6 +22,7 @@ Speculator::Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<D
 }
 
 size_t Speculator::worthwhile(std::span<const double> rates, size_t step_tokens, double seconds_each) const {
+  if (always_) return rates.size();
   const double alone = times_->estimate(step_tokens);
   if (alone <= 0) return 0;  // nothing is known yet
   double best = kMargin * double(step_tokens) / alone;

@@ -32,8 +32,9 @@ class AcceptanceRate {
 /// itself, and what further tokens cost in a step.
 class Speculator {
  public:
-  /// `times` of the large model, which others share. `model`: none, lookup alone.
-  Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<DraftModel> model);
+  /// `times` of the large model, which others share. `model`: none, lookup alone. `always`: costs do not
+  /// count.
+  Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<DraftModel> model, bool always = false);
 
   /// The tokens that the next step should check behind the history, at most `most`; the step has so many
   /// tokens without them.
@@ -52,6 +53,7 @@ class Speculator {
 
   std::shared_ptr<const StepTimes> times_;
   std::unique_ptr<DraftModel> model_;
+  bool always_;
   std::array<AcceptanceRate, kLongestMatch + 1> lookup_rates_;  ///< by the length of the match
   AcceptanceRate model_rate_{0.7};
   std::vector<int32_t> guess_;  ///< of which the first drafted_ are checked
