@@ -6,8 +6,10 @@ namespace nibble {
 
 namespace {
 
-/// Of the time of one token, what a further one adds as long as nothing is known.
-constexpr double kGuessedShare = 0.15;
+/// Of the time of one token, what the second one adds, and each further one, as long as nothing is known:
+/// between what small models take, whose arithmetic counts, and large ones, whose weights are read for
+/// several tokens at once.
+constexpr double kGuessedSecond = 0.4, kGuessedFurther = 0.2;
 constexpr double kNewest = 0.2;  ///< weight of the newest time
 constexpr double kMostJump = 2;  ///< an interruption of the machine is not the model's time
 
@@ -36,10 +38,13 @@ double StepTimes::estimate(size_t tokens) const {
     // On along the line from the smallest step to the largest.
     size_t first = 1;
     while (entries_[first].count == 0) ++first;
-    const double slope = first < below
-                             ? (entries_[below].seconds - entries_[first].seconds) / double(below - first)
-                             : kGuessedShare * entries_[below].seconds / double(below);
-    return entries_[below].seconds + std::max(slope, 0.0) * double(tokens - below);
+    const double known = entries_[below].seconds;
+    if (first == below) {
+      const double second = below == 1 ? kGuessedSecond - kGuessedFurther : 0;
+      return known * (1 + second + kGuessedFurther * double(tokens - below) / double(below));
+    }
+    const double slope = (known - entries_[first].seconds) / double(below - first);
+    return known + std::max(slope, 0.0) * double(tokens - below);
   }
   if (below == 0) return entries_[above].seconds;  // no more than it
   const double share = double(tokens - below) / double(above - below);

@@ -68,9 +68,11 @@ void ConfigurationPool::expand(const Position& p, std::vector<uint32_t>& todo) {
     todo.push_back(intern({automaton_->start(s.rule), 0, parent}));
   }
   if (s.body == A::kNone) return;
-  if (p.count >= s.least) todo.push_back(intern({s.next, 0, p.parent}));
-  if (p.count >= s.most) return;
-  const uint32_t count = s.most == A::kUnbounded ? std::min(p.count + 1, s.least) : p.count + 1;
+  const bool fixed = p.count == Position::kEnough || p.count == Position::kTooFew;
+  if (p.count != Position::kTooFew && p.count >= s.least) todo.push_back(intern({s.next, 0, p.parent}));
+  if (!fixed && p.count >= s.most) return;
+  uint32_t count = fixed ? p.count : p.count + 1;
+  if (!fixed && s.most == A::kUnbounded) count = std::min(count, s.least);
   todo.push_back(intern({s.body, 0, intern({p.node, count, p.parent})}));
 }
 
@@ -136,26 +138,31 @@ const Configuration* ConfigurationPool::import(const Configuration* other, const
   return intern(std::move(positions), other->may_end);
 }
 
-std::vector<uint32_t> ConfigurationPool::counted_key(const Configuration& configuration,
-                                                     uint32_t bytes) const {
-  std::vector<uint32_t> key;
-  if (std::ranges::none_of(configuration.positions, [&](uint32_t id) { return counted_[id]; })) return key;
-  for (const uint32_t position : configuration.positions) {
-    for (uint32_t id = position; id != Automaton::kNone; id = positions_[id].parent) {
-      const Position& p = positions_[id];
-      if (!counted_[id]) {
-        key.insert(key.end(), {Automaton::kNone, id});
-        break;
-      }
-      const Automaton::State& s = automaton_->state(p.node);
-      const uint32_t missing = s.least > p.count ? s.least - p.count : 0;
-      const uint32_t left = s.most > p.count ? s.most - p.count : 0;
-      key.insert(key.end(), {p.node, std::min(missing, bytes + 1), std::min(left, bytes + 1)});
+uint32_t ConfigurationPool::without_far_counts(uint32_t position, uint32_t bytes) {
+  if (position == Automaton::kNone || !counted_[position]) return position;
+  Position p = positions_[position];
+  p.parent = without_far_counts(p.parent, bytes);
+  const Automaton::State& s = automaton_->state(p.node);
+  const bool fixed = p.count == 0 || p.count == Position::kEnough || p.count == Position::kTooFew;
+  // The part reads at least a byte, so it is done at most so often.
+  if (!fixed && (s.most == Automaton::kUnbounded || s.most - p.count > bytes)) {
+    if (p.count >= s.least) {
+      p.count = Position::kEnough;
+    } else if (s.least - p.count > bytes) {
+      p.count = Position::kTooFew;
     }
-    key.push_back(Automaton::kNone - 1);
   }
-  key.push_back(configuration.may_end);  // the counts say so only where a count is all that is missing
-  return key;
+  return intern(p);
+}
+
+const Configuration* ConfigurationPool::without_far_counts(const Configuration* configuration,
+                                                           uint32_t bytes) {
+  std::vector<uint32_t> positions;
+  for (const uint32_t id : configuration->positions) positions.push_back(without_far_counts(id, bytes));
+  if (positions == configuration->positions) return configuration;
+  std::ranges::sort(positions);
+  positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+  return intern(std::move(positions), configuration->may_end);
 }
 
 }  // namespace nibble

@@ -14,6 +14,9 @@ namespace nibble {
 /// A place in the automaton: a node, how often its repetition was done, and the place to go on at when the
 /// node's rule ends.
 struct Position {
+  /// Counts that stay as they are: done often enough or not yet, and both bounds far away.
+  static constexpr uint32_t kEnough = Automaton::kNone, kTooFew = Automaton::kNone - 1;
+
   Automaton::Node node;
   uint32_t count;
   uint32_t parent;  ///< an id of the pool, or Automaton::kNone
@@ -39,10 +42,9 @@ class ConfigurationPool {
   const Configuration* step(const Configuration* from, uint8_t byte);
   /// The same configuration of another pool, in this one.
   const Configuration* import(const Configuration* other, const ConfigurationPool& from);
-  /// Configurations with the same key allow the same texts of up to `bytes` bytes: counts in it are how much
-  /// is missing to either bound of their repetition, where that can be reached. Empty when nothing is
-  /// counted.
-  std::vector<uint32_t> counted_key(const Configuration& configuration, uint32_t bytes) const;
+  /// A configuration that allows the same texts of up to `bytes` bytes, and is the same one for all counts of
+  /// a repetition whose bounds lie further away than that: they are taken for endless.
+  const Configuration* without_far_counts(const Configuration* configuration, uint32_t bytes);
   size_t size() const { return configurations_.size(); }
 
  private:
@@ -56,6 +58,7 @@ class ConfigurationPool {
   const Configuration* close(std::vector<uint32_t> todo);
   void expand(const Position& position, std::vector<uint32_t>& todo);
   uint32_t import(uint32_t position, const ConfigurationPool& from);
+  uint32_t without_far_counts(uint32_t position, uint32_t bytes);
 
   std::shared_ptr<const Automaton> automaton_;
   std::vector<Position> positions_;

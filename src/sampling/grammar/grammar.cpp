@@ -21,27 +21,16 @@ constexpr size_t kMostConfigurations = 20'000, kMostMaskWords = 4'000'000;
 
 /// What was found out about the automaton's states so far.
 struct Grammar::Cache {
-  struct KeyHash {
-    size_t operator()(const std::vector<uint32_t>& key) const {
-      size_t hash = key.size();
-      for (const uint32_t k : key) hash = (hash ^ k) * 0x9e3779b97f4a7c15u + (hash >> 29);
-      return hash;
-    }
-  };
-
   std::mutex mutex;  ///< over all of it, and over the pool that its states share
   std::shared_ptr<const Automaton> automaton;
   std::shared_ptr<ConfigurationPool> pool;
   std::unordered_map<const Configuration*, std::shared_ptr<const Mask>> masks;
-  std::unordered_map<std::vector<uint32_t>, std::shared_ptr<const Mask>, KeyHash> counted_masks;
 
   std::shared_ptr<const Mask> mask(const Configuration* from, const TokenTable& tokens);
   Mask compute_mask(const Configuration* from, const TokenTable& tokens);
   void renew_when_full(size_t words) {
-    const size_t masks_held = masks.size() + counted_masks.size();
-    if (pool->size() <= kMostConfigurations && masks_held * words <= kMostMaskWords) return;
+    if (pool->size() <= kMostConfigurations && masks.size() * words <= kMostMaskWords) return;
     masks.clear();
-    counted_masks.clear();
     pool = std::make_shared<ConfigurationPool>(automaton);
   }
 };
@@ -75,11 +64,9 @@ Mask Grammar::Cache::compute_mask(const Configuration* from, const TokenTable& t
 std::shared_ptr<const Mask> Grammar::Cache::mask(const Configuration* from, const TokenTable& tokens) {
   std::shared_ptr<const Mask>& known = masks[from];
   if (known) return known;
-  const auto key = pool->counted_key(*from, uint32_t(tokens.longest()));
-  if (key.empty()) return known = std::make_shared<const Mask>(compute_mask(from, tokens));
-  std::shared_ptr<const Mask>& shared = counted_masks[key];
-  if (!shared) shared = std::make_shared<const Mask>(compute_mask(from, tokens));
-  return known = shared;
+  const Configuration* same = pool->without_far_counts(from, uint32_t(tokens.longest()));
+  if (same != from) return known = mask(same, tokens);
+  return known = std::make_shared<const Mask>(compute_mask(from, tokens));
 }
 
 Grammar::Grammar(std::shared_ptr<const TokenTable> tokens, std::shared_ptr<const Automaton> automaton)
