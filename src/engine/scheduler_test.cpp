@@ -355,8 +355,11 @@ TEST(Scheduler, LogprobsAreThoseOfScore) {
     EXPECT_EQ(token.top[0].first == token.id, scores[i - 1].greedy);
     const auto has = std::find_if(token.top.begin(), token.top.end(),
                                   [&](const auto& entry) { return entry.first == token.id; });
-    if (has != token.top.end()) EXPECT_EQ(has->second, token.logprob);
-    if (has == token.top.end()) EXPECT_LE(token.logprob, token.top[3].second);
+    if (has != token.top.end()) {
+      EXPECT_EQ(has->second, token.logprob);
+    } else {
+      EXPECT_LE(token.logprob, token.top[3].second);
+    }
   }
 }
 
