@@ -11,8 +11,9 @@ from serve_process import Server, post
 SECONDS = float(os.environ.get("NIBBLE_SOAK_SECONDS", 30))
 REQUESTS = int(os.environ.get("NIBBLE_SOAK_REQUESTS", 10000))
 CLIENTS = 8
-# Of the resident size, between the middle of the run and its end. What is left are threads' own heaps.
-GROWTH = 0.02
+# Of the resident size, between the middle of the run and its end; and bytes that a short run still fills:
+# the prompt cache, and threads' own heaps.
+GROWTH, SETTLING = 0.02, 8e6 if SECONDS < 300 else 0
 QUESTIONS = ["What is 2+2?", "Name three colours.", "Write a line about the sea.", "Who wrote Hamlet?",
              "Say hello in French.", "What is the largest planet?", "Count to five.", "Why is the sky blue?"]
 
@@ -85,5 +86,5 @@ def test_soak(nibble_bin, smol_model):
         server.wait_idle()
         middle, last = max(sizes[len(sizes) // 3:len(sizes) // 2]), max(sizes[-len(sizes) // 6:])
         print(f"{soak.done} requests, {soak.cut} cut off, {middle / 1e6:.1f} MB in the middle, {last / 1e6:.1f} MB at the end")
-        assert last <= middle * (1 + GROWTH), (middle, last)
+        assert last <= middle * (1 + GROWTH) + SETTLING, (middle, last)
         assert server.stop() == 0

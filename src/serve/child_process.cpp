@@ -56,6 +56,8 @@ ChildProcess::ChildProcess(const std::vector<std::string>& arguments,
   if (pipe2(ends, O_CLOEXEC) != 0) fail("can't make a pipe: {}", std::strerror(errno));
   pid_ = fork();
   if (pid_ == 0) become(argv.data(), envp.data(), ends[1]);
+  if (pid_ > 0)
+    setpgid(pid_, pid_);  // here too: whichever comes first, the group is there before it is stopped
   close(ends[1]);
   pipe_ = ends[0];
   if (pid_ < 0) {

@@ -66,7 +66,7 @@ def test_langchain(server, answer):
 
 def test_langchain_tools(server):
     model = langchain_openai.ChatOpenAI(model="tiny", base_url=server.url + "/v1", api_key="none", temperature=0,
-                                        max_tokens=60)
+                                        max_tokens=200)
     tool = {"name": "pick", "description": "Picks one", "parameters": {
         "type": "object", "properties": {"which": {"enum": ["left", "right"]}}, "required": ["which"],
         "additionalProperties": False}}
