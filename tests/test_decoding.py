@@ -201,7 +201,7 @@ def test_real_model_repeats_faster_and_the_same(nibble, smol_model):
     plain = generate(nibble, smol_model, *base, "--no-speculation")
     guessed = generate(nibble, smol_model, *base)
     assert tokens(plain) == tokens(guessed)
-    assert guessed["accepted_tokens"] > 20
+    assert guessed["accepted_tokens"] > 8
 
 
 def test_chat_takes_grammars_and_beams(nibble, smol_model):
