@@ -4,8 +4,11 @@
 #
 # Sources are found by pattern, so a new file needs no edit here. tools/check_includes.py holds the
 # arrows between modules to the design.
-# Every unit test program, for builds that need nothing else.
+# Every unit test program, for builds that need nothing else, and those of modules that use threads
+# (the tsan preset names them again, for ctest).
 add_custom_target(unit_tests)
+add_custom_target(threaded_tests)
+set(NIBBLE_THREADED_MODULES base runtime calibrate engine evaluate optimize serve)
 
 function(nibble_module name)
   cmake_parse_arguments(ARG "" "" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
@@ -31,6 +34,9 @@ function(nibble_module name)
     list(TRANSFORM test_deps PREPEND nibble_)
     add_executable(${name}_test ${tests})
     add_dependencies(unit_tests ${name}_test)
+    if(name IN_LIST NIBBLE_THREADED_MODULES)
+      add_dependencies(threaded_tests ${name}_test)
+    endif()
     target_link_libraries(${name}_test PRIVATE nibble_${name} ${test_deps} GTest::gmock GTest::gtest_main)
     target_compile_definitions(${name}_test PRIVATE
       NIBBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")

@@ -23,6 +23,7 @@ COMMANDS = {
     "smoothquant": ["quantize", "--type", "q8_0", "--method", "smoothquant"],
     "wanda": ["quantize", "--type", "q4_0", "--prune", "wanda", "--sparsity", "2:4"],
     "imatrix": ["imatrix"],
+    "optimize": ["optimize", "--max-size", "130kB", "--chunks", 1, "--limit", 1, "--types", "q4_0,q8_0"],
 }
 
 
@@ -56,6 +57,8 @@ def run(nibble, model, text):
 
     def of(name, out, *flags, calibration=text, **options):
         command, *rest = COMMANDS[name]
+        if name == "optimize":
+            rest += ["--text", text]
         return nibble(command, model, "-o", out, *rest, "--calibration", calibration, *SMALL, "--threads", 1, *flags,
                       **options)
 
@@ -99,7 +102,7 @@ def state_of(out):
 
 
 @pytest.mark.parametrize("name, step", [("gptq", 3), ("awq", 11), ("autoround", 11), ("smoothquant", 11),
-                                        ("wanda", 11), ("imatrix", 2)])
+                                        ("wanda", 11), ("imatrix", 2), ("optimize", 19)])
 def test_a_run_killed_at_any_moment_goes_on_to_the_same_file(run, faulty, tmp_path, name, step):
     reference = tmp_path / "reference"
     run(name, reference)

@@ -4,7 +4,9 @@
 set -euo pipefail
 
 build=(g++ cmake ninja-build make pkg-config python3 python3-venv libcli11-dev nlohmann-json3-dev
-       libfmt-dev libpcre2-dev libutf8proc-dev libhwloc-dev libedit-dev)
+       libfmt-dev libpcre2-dev libutf8proc-dev libhwloc-dev libedit-dev libcpp-httplib-dev libssl-dev zlib1g-dev)
+# The web page's; a Node.js from elsewhere brings its npm, beside which Debian's can't be installed.
+command -v npm >/dev/null || build+=(nodejs npm)
 test=(libgtest-dev libgmock-dev libsimde-dev)
 bench=(libbenchmark-dev)
 lint=(clang-format clang-tidy)

@@ -7,12 +7,23 @@
 #include <atomic>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 
 namespace nibble {
 
 namespace {
 
 std::atomic<bool> g_quiet{false};
+
+/// Between two lines where there is no terminal.
+double plain_interval() {
+  static const double seconds = [] {
+    const char* given = std::getenv("NIBBLE_PROGRESS_SECONDS");
+    const double value = given ? std::strtod(given, nullptr) : 0;
+    return value > 0 ? value : 5.0;
+  }();
+  return seconds;
+}
 
 double seconds(std::chrono::steady_clock::duration d) {
   return std::chrono::duration<double>(d).count();
@@ -58,7 +69,7 @@ void Progress::add(uint64_t amount, const std::string& note) {
   done_ += amount;
   if (!note.empty()) note_ = note;
   const double since = seconds(std::chrono::steady_clock::now() - printed_);
-  if (since >= (terminal_ ? 0.1 : 5.0)) print(false);
+  if (since >= (terminal_ ? 0.1 : plain_interval())) print(false);
 }
 
 void Progress::take_back(uint64_t amount) {

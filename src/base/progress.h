@@ -8,7 +8,8 @@
 namespace nibble {
 
 /// Progress of long work on stderr: a bar with rate and time left on a terminal, a plain line every
-/// few seconds elsewhere, nothing when quiet. Safe to call from several threads.
+/// few seconds elsewhere (NIBBLE_PROGRESS_SECONDS says how many), nothing when quiet. Safe to call from
+/// several threads.
 class Progress {
  public:
   /// `unit` is what is counted, such as "tokens"; "bytes" prints MB. `done` of it is done already: it counts

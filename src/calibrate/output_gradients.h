@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,8 @@ struct OutputGradients {
   std::map<std::string, std::vector<double>> squares;
   /// E[g_j^2] of the embeddings that enter the first layer [hidden].
   std::vector<double> embedding;
+
+  NLOHMANN_DEFINE_TYPE_INTRUSIVE(OutputGradients, squares, embedding)
 };
 
 /// One pass forwards and one backwards through the model, layer by layer. Holds the hidden states of the text

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <set>
 
+#include "base/error.h"
 #include "base/progress.h"
 #include "calibrate/calibration_run.h"
 #include "calibrate/layer_statistics.h"
@@ -170,7 +171,7 @@ class LossPass {
   void add_embedding() {
     const TensorView& tensor = checkpoint_.get(kEmbedding);
     TensorLosses losses = begin(tensor);
-    std::erase_if(losses.candidates, [](const CandidateLoss& c) { return !c.recipe.nearest; });
+    keep_nearest(losses);
     const Rows rows = read_indexed(checkpoint_, tensor, token_sample(), pool_);
     RoundingErrors rounding(rows, nullptr, pool_);
     for (CandidateLoss& candidate : losses.candidates) {
@@ -183,9 +184,36 @@ class LossPass {
 
   std::vector<TensorLosses> take() { return std::move(result_); }
 
+  /// The losses so far as numbers: matrices and candidates stand in one order in every run of a job.
+  nlohmann::json losses() const {
+    nlohmann::json all = nlohmann::json::array();
+    for (const TensorLosses& tensor : result_) {
+      std::vector<double> each;
+      for (const CandidateLoss& candidate : tensor.candidates) each.push_back(candidate.loss);
+      all.push_back({tensor.name, each});
+    }
+    return all;
+  }
+  void restore(const nlohmann::json& all) {
+    for (const nlohmann::json& one : all) {
+      const TensorView& tensor = checkpoint_.get(one.at(0).get<std::string>());
+      const auto each = one.at(1).get<std::vector<double>>();
+      TensorLosses losses = begin(tensor);
+      if (!gradients_.squares.contains(tensor.name)) keep_nearest(losses);
+      if (each.size() != losses.candidates.size()) fail("{} has other candidates than before", tensor.name);
+      for (size_t i = 0; i < each.size(); ++i) losses.candidates[i].loss = each[i];
+      result_.push_back(std::move(losses));
+    }
+  }
+
  private:
   static bool stays(const TensorView& tensor, const CandidateLoss& candidate) {
     return candidate.recipe.dtype == tensor.dtype;
+  }
+
+  /// A matrix that is only looked up has no inputs for GPTQ to know.
+  static void keep_nearest(TensorLosses& losses) {
+    std::erase_if(losses.candidates, [](const CandidateLoss& c) { return !c.recipe.nearest; });
   }
 
   TensorLosses begin(const TensorView& tensor) const {
@@ -269,19 +297,65 @@ class LossPass {
   std::vector<TensorLosses> result_;
 };
 
+/// What a run of measure_tensor_losses keeps after each layer.
+class LossState {
+ public:
+  LossState(RunState& state, const OutputGradients& gradients, CalibrationRun& fit, CalibrationRun& held_out,
+            LossPass& pass)
+      : state_(state), gradients_(gradients), fit_(fit), held_out_(held_out), pass_(pass) {}
+
+  /// The layers that are done; their losses and what is behind them are taken up.
+  uint32_t restore(uint32_t layers_of_model) {
+    const uint32_t layers = state_.layers();
+    if (layers == 0) return 0;
+    pass_.restore(state_.details().at("losses"));
+    fit_.take_from(state_, "fit");
+    held_out_.take_from(state_, "held_out");
+    state_.announce(layers_of_model);
+    return layers;
+  }
+
+  void save(uint32_t layers) {
+    RunState::Arrays arrays;
+    fit_.save_to(arrays, "fit");
+    held_out_.save_to(arrays, "held_out");
+    state_.save(layers, {{"gradients", gradients_}, {"losses", pass_.losses()}}, arrays);
+  }
+
+ private:
+  RunState& state_;
+  const OutputGradients& gradients_;
+  CalibrationRun &fit_, &held_out_;
+  LossPass& pass_;
+};
+
 }  // namespace
+
+std::optional<OutputGradients> saved_gradients(const RunState& state) {
+  const auto found = state.details().find("gradients");
+  if (found == state.details().end()) return std::nullopt;
+  return found->get<OutputGradients>();
+}
+
+void save_gradients(const OutputGradients& gradients, RunState& state) {
+  state.save(0, {{"gradients", gradients}}, {});
+}
 
 std::vector<TensorLosses> measure_tensor_losses(const Checkpoint& checkpoint,
                                                 const OutputGradients& gradients, const CalibrationData& fit,
                                                 const CalibrationData& held_out,
-                                                const CandidatesOf& candidates_of, ThreadPool& pool) {
+                                                const CandidatesOf& candidates_of, RunState& state,
+                                                ThreadPool& pool) {
   constexpr auto kKind = InputStatistics::Kind::hessian;
   const ModelConfig& config = checkpoint.config();
   Progress progress("error of each format", config.n_layers, "layers");
   CalibrationRun fit_run(checkpoint, fit, pool), held_run(checkpoint, held_out, pool);
   LossPass pass(checkpoint, gradients, held_out, candidates_of, pool);
-  if (output_tensor(checkpoint).name != kEmbedding) pass.add_embedding();
-  for (uint32_t layer = 0; layer < config.n_layers; ++layer) {
+  LossState saved(state, gradients, fit_run, held_run, pass);
+  const uint32_t first = saved.restore(config.n_layers);
+  progress.add(first);
+  if (first == 0 && output_tensor(checkpoint).name != kEmbedding) pass.add_embedding();
+  for (uint32_t layer = first; layer < config.n_layers; ++layer) {
     LayerStatistics seen, unseen;
     {
       std::deque<TensorBytes> memory;
@@ -298,6 +372,7 @@ std::vector<TensorLosses> measure_tensor_losses(const Checkpoint& checkpoint,
       pass.add(tensors, {seen[input], unseen[input]});
     }
     checkpoint.release_all();
+    saved.save(layer + 1);
     progress.add(1);
   }
   const InputStatistics seen = gather_output_statistics(fit_run, config, kKind, pool);

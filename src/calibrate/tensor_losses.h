@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "calibrate/calibration_data.h"
 #include "calibrate/output_gradients.h"
 #include "calibrate/recipe.h"
+#include "calibrate/run_state.h"
 #include "model/checkpoint.h"
 
 namespace nibble {
@@ -32,11 +34,17 @@ using CandidatesOf = std::function<std::vector<TensorRecipe>(const TensorView&)>
 /// dW^T)_rr (calibrate/output_gradients.h). Methods know the inputs of `fit`, and their errors are measured
 /// on those of `held_out`, which they have not seen. The rows that are tried, at most kLossRows of a matrix,
 /// are drawn in proportion to E[g_r^2]. An embedding loses 1/2 sum E[g_j^2] dE_tj^2 over the tokens t of
-/// `held_out`; one that is the output matrix too loses both.
+/// `held_out`; one that is the output matrix too loses both. After each layer the gradients, the losses and
+/// the hidden states are saved in `state`, and a run that finds them there goes on behind that layer.
 std::vector<TensorLosses> measure_tensor_losses(const Checkpoint& checkpoint,
                                                 const OutputGradients& gradients, const CalibrationData& fit,
                                                 const CalibrationData& held_out,
-                                                const CandidatesOf& candidates_of, ThreadPool& pool);
+                                                const CandidatesOf& candidates_of, RunState& state,
+                                                ThreadPool& pool);
+
+/// The gradients that an interrupted run saved.
+std::optional<OutputGradients> saved_gradients(const RunState& state);
+void save_gradients(const OutputGradients& gradients, RunState& state);
 
 inline constexpr uint64_t kLossRows = 256;
 

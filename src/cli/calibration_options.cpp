@@ -31,7 +31,7 @@ uint64_t hash_of(const CalibrationData& data) {
 
 }  // namespace
 
-void CalibrationFlags::add_to(CLI::App& app, bool resumes) {
+void CalibrationFlags::add_to(CLI::App& app) {
   command = &app;
   app.add_option(kFlags[0], options.source,
                  "Text to calibrate with: a text file, JSON lines with \"text\" (.jsonl), a directory with "
@@ -47,7 +47,7 @@ void CalibrationFlags::add_to(CLI::App& app, bool resumes) {
   app.add_option(kFlags[3], seed, "Of the text that the model writes")
       ->check(not_negative())
       ->capture_default_str();
-  if (resumes) app.add_flag("--no-resume", no_resume, "Begin anew where an interrupted run could go on");
+  app.add_flag("--no-resume", no_resume, "Begin anew where an interrupted run could go on");
 }
 
 bool CalibrationFlags::given() const {

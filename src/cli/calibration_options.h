@@ -18,8 +18,7 @@ struct CalibrationFlags {
   bool no_resume = false;
   CLI::App* command = nullptr;
 
-  /// `resumes`: the command keeps a state, which --no-resume puts aside.
-  void add_to(CLI::App& app, bool resumes = true);
+  void add_to(CLI::App& app);
   /// True when one of them was given.
   bool given() const;
   /// The state of a run that writes `output`, with its calibration: that of an interrupted run of the same

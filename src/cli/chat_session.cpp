@@ -18,14 +18,6 @@ namespace {
 
 using nlohmann::ordered_json;
 
-/// Where models go on to write the user's next message that don't end a turn of a template by a token.
-std::vector<std::string> template_stops(const std::string& name) {
-  if (name == "alpaca") return {"\n### Instruction:", "\n### Input:"};
-  if (name == "chatml") return {"<|im_end|>", "<|im_start|>"};
-  if (name == "llama2") return {"[INST]"};
-  return {};
-}
-
 std::string without_leading_space(const std::string& text) {
   const size_t first = text.find_first_not_of(" \n\t");
   return first == std::string::npos ? std::string() : text.substr(first);
@@ -74,7 +66,7 @@ Generation ChatSession::answer(const OnText& on_text) {
   const std::vector<int32_t> prompt = fitting_prompt();
   GenerateParams params = params_;
   if (params.sampling.seed != 0) params.sampling.seed += answers_;
-  const auto stops = template_stops(engine_.has_chat_template() ? template_ : "chatml");
+  const auto stops = ChatTemplate::preset_stops(engine_.has_chat_template() ? template_ : "chatml");
   params.stop.insert(params.stop.end(), stops.begin(), stops.end());
 
   bool begun = false;

@@ -76,6 +76,7 @@ void add_bench(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_chat(CLI::App& app);
 void add_optimize(CLI::App& app);
+void add_serve(CLI::App& app);
 void add_pack(CLI::App& app);
 void add_synth(CLI::App& app);
 

@@ -43,6 +43,7 @@ int main(int argc, char** argv) {
   nibble::add_optimize(app);
   nibble::add_generate(app);
   nibble::add_chat(app);
+  nibble::add_serve(app);
   nibble::add_eval(app);
   nibble::add_compare(app);
   nibble::add_bench(app);

@@ -1,13 +1,16 @@
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "base/checksum.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/progress.h"
@@ -93,7 +96,7 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
 }
 
 /// Windows of a text file; without one, sequences of the calibration's source that calibration does not see.
-HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, CalibrationData& data,
+HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, RunState& state,
                     const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
   HeldOut held_out;
   WindowOptions windows;
@@ -104,12 +107,14 @@ HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, Calib
     held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
     return held_out;
   }
+  CalibrationData data = *state.calibration();
   for (uint32_t i = 0; i < options.chunks; ++i) {
     std::vector<int32_t> sequence = std::move(data.sequences.back());
     data.sequences.pop_back();
     const size_t half = sequence.size() / 2 + 1;
     held_out.windows.push_back({std::move(sequence), half});
   }
+  state.set_calibration(std::move(data), false);
   held_out.text = fmt::format("{} sequences of {} that calibration did not see", options.chunks, data.source);
   return held_out;
 }
@@ -130,6 +135,18 @@ std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, cons
   return result;
 }
 
+/// What the analysis and the measurements depend on. Bounds may change when an interrupted run goes on.
+RunState::Job job_of(const OptimizeFlags& options, const OptimizeRequest& request, const std::string& text) {
+  const std::string analysis =
+      options.analysis.empty() ? fmt::format("of {} by {}", options.types, fmt::join(options.methods, ", "))
+                               : fmt::format("{:016x}", fnv1a(MappedFile(options.analysis).bytes()));
+  return {"analysis: " + analysis,
+          fmt::format("measured on: {}, {} chunks, questions {} {}", text, options.chunks, options.arc,
+                      options.limit),
+          fmt::format("with: {} tokens of {}, {} threads", request.measure.context,
+                      kv_type_name(request.measure.kv_type), request.measure.threads)};
+}
+
 void run_optimize(const OptimizeFlags& options) {
   check(options);
   Progress::set_quiet(options.common.quiet);
@@ -143,9 +160,10 @@ void run_optimize(const OptimizeFlags& options) {
                                 : std::min(kDefaultContext, checkpoint->config().context_length);
   CalibrationFlags calibration = options.calibration;
   if (text.empty()) calibration.options.sequences += options.chunks;
-  CalibrationData data = calibration.load(checkpoint, pool);
+  const auto state =
+      calibration.begin(options.output + ".optimize", job_of(options, request, text), checkpoint, pool);
   const auto tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
-  HeldOut held_out = held_out_of(options, text, data, *checkpoint, *tokenizer);
+  HeldOut held_out = held_out_of(options, text, *state, *checkpoint, *tokenizer);
   held_out.questions = fitting(sample_arc(arc.questions, options.limit, 0), *checkpoint, *tokenizer);
   held_out.arc_source = fmt::format(
       "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
@@ -153,7 +171,7 @@ void run_optimize(const OptimizeFlags& options) {
     if (!options.common.quiet && !options.json.to_stdout()) fmt::print("{}\n", line);
     std::fflush(stdout);
   };
-  const OptimizeResult result = optimize_model(*checkpoint, data, held_out, request, pool, say);
+  const OptimizeResult result = optimize_model(*checkpoint, *state, held_out, request, pool, say);
   if (!options.json.to_stdout()) {
     fmt::print("{}", optimize_summary(result, request, held_out));
   }
@@ -211,7 +229,7 @@ void add_optimize(CLI::App& app) {
       ->check(CLI::IsMember({"rtn", "gptq"}))
       ->delimiter(',')
       ->capture_default_str();
-  options->calibration.add_to(*command, false);
+  options->calibration.add_to(*command);
   command
       ->add_option("--text", options->text,
                    "Text to measure on, which calibration must not see; default: WikiText-2's test text in "

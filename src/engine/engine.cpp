@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "engine/batcher.h"
+#include "engine/chat_prompt.h"
 #include "engine/engine_impl.h"
 #include "engine/vocabulary_loader.h"
 
@@ -22,10 +23,6 @@ uint32_t choose_context(const Checkpoint& checkpoint, uint32_t wanted) {
                 checkpoint.path().string(), most, wanted, most);
   }
   return wanted ? wanted : std::min(most, kDefaultContext);
-}
-
-std::string token_text(const Vocabulary& vocabulary, std::optional<int32_t> id) {
-  return id ? vocabulary.tokens[size_t(*id)] : std::string();
 }
 
 }  // namespace
@@ -123,14 +120,12 @@ EngineMemory Engine::memory() const {
 }
 
 std::vector<int32_t> Engine::encode_chat(const std::vector<ChatMessage>& messages) const {
-  const Vocabulary& vocabulary = tokenizer().vocabulary();
-  const std::string text = chat_template().render(messages, true, token_text(vocabulary, vocabulary.bos),
-                                                  token_text(vocabulary, vocabulary.eos));
-  auto ids = tokenizer().encode(text, {.add_special = false, .parse_special = true});
-  if (vocabulary.add_bos && vocabulary.bos && (ids.empty() || ids.front() != *vocabulary.bos)) {
-    ids.insert(ids.begin(), *vocabulary.bos);
+  nlohmann::ordered_json context = {{"messages", nlohmann::ordered_json::array()},
+                                    {"add_generation_prompt", true}};
+  for (const ChatMessage& message : messages) {
+    context["messages"].push_back({{"role", message.role}, {"content", message.content}});
   }
-  return ids;
+  return encode_rendered(tokenizer(), render_chat(chat_template(), tokenizer(), std::move(context)));
 }
 
 void Engine::logits(

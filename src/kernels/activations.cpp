@@ -67,17 +67,17 @@ const float* Activations::values(ThreadPool& pool) {
   return normed_.data();
 }
 
-Activations::Quantized& Activations::of_group(size_t group) {
+Activations::Quantized& Activations::of_groups(ActivationGroups groups) {
   const auto form = std::find_if(quantized_.begin(), quantized_.end(),
-                                 [&](const Quantized& f) { return f.group == group; });
+                                 [&](const Quantized& f) { return f.groups == groups; });
   if (form != quantized_.end()) return *form;
   quantized_.emplace_back();
-  quantized_.back().group = group;
+  quantized_.back().groups = groups;
   return quantized_.back();
 }
 
 void Activations::quantize(Quantized& form, ThreadPool& pool) {
-  const size_t size = scale_group(form.group);
+  const size_t size = form.groups.scale;
   form.padded_cols = (cols_ + size - 1) / size * size;
   // One token is always multiplied signed; see PackedSteps in simd/packed_panel.h.
   const bool moved = tokens_ > 1;
@@ -85,12 +85,12 @@ void Activations::quantize(Quantized& form, ThreadPool& pool) {
   form.q.resize(tokens_ * form.stride);
   form.moved.resize(moved ? form.q.size() : 0);
   form.scale.resize(tokens_ * form.padded_cols / size);
-  form.sums.resize(tokens_ * form.padded_cols / form.group);
+  form.sums.resize(tokens_ * form.padded_cols / form.groups.sum);
   form.scaled_sums.resize(form.sums.size());
   const QuantizeActivations quantize_token = select_quantize_activations(selected_isa());
   for_each_row(pool, [&](size_t t, const float* x) {
     const size_t at = t * form.stride;
-    quantize_token(x, cols_, form.group,
+    quantize_token(x, cols_, form.groups,
                    {form.q.data() + at, moved ? form.moved.data() + at : nullptr, form.scale.data() + t,
                     form.sums.data() + t, form.scaled_sums.data() + t, tokens_});
   });
@@ -121,7 +121,7 @@ void Activations::split(ThreadPool& pool) {
   split_ = true;
 }
 
-ActivationArgs Activations::form(ActivationForm wanted, size_t group, ThreadPool& pool) {
+ActivationArgs Activations::form(ActivationForm wanted, ActivationGroups groups, ThreadPool& pool) {
   ActivationArgs args{};
   args.tokens = tokens_;
   args.cols = args.padded_cols = cols_;
@@ -136,11 +136,11 @@ ActivationArgs Activations::form(ActivationForm wanted, size_t group, ThreadPool
     args.parts = parts_.data();
     return args;
   }
-  Quantized& form = of_group(group);
+  Quantized& form = of_groups(groups);
   if (!form.ready) quantize(form, pool);
   if (wanted == ActivationForm::int16 && !form.widened) widen(form, pool);
   args.padded_cols = form.padded_cols;
-  args.group = group;
+  args.groups = groups;
   args.stride = form.stride;
   args.q = form.q.data();
   args.moved = tokens_ > 1 ? form.moved.data() : nullptr;

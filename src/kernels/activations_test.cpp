@@ -14,15 +14,15 @@
 namespace nibble {
 namespace {
 
-/// Room for one token of `cols` columns in groups of `group`.
+/// Room for one token of `cols` columns.
 struct Quantized {
-  explicit Quantized(size_t cols, size_t group = 32)
-      : steps((cols + scale_group(group) - 1) / scale_group(group)),
-        q(steps * scale_group(group), 99),
+  explicit Quantized(size_t cols, ActivationGroups groups = 32)
+      : steps((cols + groups.scale - 1) / groups.scale),
+        q(steps * groups.scale, 99),
         moved(q.size()),
         scale(steps),
-        scaled_sums(q.size() / group),
-        sums(q.size() / group) {}
+        scaled_sums(q.size() / groups.sum),
+        sums(q.size() / groups.sum) {}
   QuantizedToken token() {
     return {q.data(), moved.data(), scale.data(), sums.data(), scaled_sums.data(), 1};
   }
@@ -80,6 +80,15 @@ TEST(QuantizeActivations, GroupsShareScaleAndSum) {
   EXPECT_EQ(wide.scale[0], 1.0f);
   EXPECT_EQ(wide.sums[0], 127 + 127);
   EXPECT_EQ(wide.sums[1], 72 * 127);
+  const ActivationGroups quarters{16, 64};
+  Quantized parts(x.size(), quarters);
+  reference_quantize_activations(x.data(), x.size(), quarters, parts.token());
+  EXPECT_EQ(parts.q.size(), 256u);
+  EXPECT_EQ(parts.scale[0], 1.0f / 127.0f);
+  EXPECT_EQ(parts.scale[1], 1.0f);
+  EXPECT_EQ(parts.sums[3], 16 * 127);
+  EXPECT_EQ(parts.sums[5], 16);
+  EXPECT_EQ(parts.sums[6], 127 + 15);
 }
 
 void expect_same_floats(const std::vector<float>& actual, const std::vector<float>& expected) {
@@ -96,7 +105,7 @@ void expect_same_floats(const std::vector<float>& actual, const std::vector<floa
 TEST(QuantizeActivations, EveryInstructionSetGivesTheSameBits) {
   for (Isa isa : cpu_info().isas) {
     SCOPED_TRACE(isa_name(isa));
-    for (size_t group : {16u, 32u, 64u, 128u}) {
+    for (const ActivationGroups groups : {ActivationGroups(16), {16, 64}, {32}, {64}, {128}}) {
       for (size_t cols : {1u, 31u, 32u, 33u, 64u, 127u, 129u, 1000u}) {
         std::vector<float> x = random_values(cols, cols);
         if (cols > 40) {
@@ -107,9 +116,9 @@ TEST(QuantizeActivations, EveryInstructionSetGivesTheSameBits) {
           x[270] = std::numeric_limits<float>::quiet_NaN();
           std::fill_n(x.begin() + 384, 128, 0.0f);
         }
-        Quantized expected(cols, group), actual(cols, group);
-        reference_quantize_activations(x.data(), cols, group, expected.token());
-        select_quantize_activations(isa)(x.data(), cols, group, actual.token());
+        Quantized expected(cols, groups), actual(cols, groups);
+        reference_quantize_activations(x.data(), cols, groups, expected.token());
+        select_quantize_activations(isa)(x.data(), cols, groups, actual.token());
         EXPECT_EQ(actual.q, expected.q);
         EXPECT_EQ(actual.moved, expected.moved);
         EXPECT_EQ(actual.sums, expected.sums);

@@ -45,4 +45,18 @@ class AlignedBuffer {
   size_t size_ = 0;
 };
 
+/// For vectors that are loaded a cache line at a time.
+template <typename T>
+struct LineAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t kAlign{AlignedBuffer::kAlign};
+
+  LineAllocator() = default;
+  template <typename U>
+  LineAllocator(const LineAllocator<U>&) {}
+  T* allocate(size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), kAlign)); }
+  void deallocate(T* at, size_t) { ::operator delete(at, kAlign); }
+  bool operator==(const LineAllocator&) const { return true; }
+};
+
 }  // namespace nibble

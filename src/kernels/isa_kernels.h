@@ -22,5 +22,5 @@ NIBBLE_DECLARE_KERNELS(vnni)
 NIBBLE_DECLARE_KERNELS(amx)
 
 namespace nibble::avx2 {
-void quantize_activations(const float* x, size_t cols, size_t group, const QuantizedToken& out);
+void quantize_activations(const float* x, size_t cols, ActivationGroups groups, const QuantizedToken& out);
 }  // namespace nibble::avx2

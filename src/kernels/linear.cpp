@@ -118,7 +118,7 @@ Linear::Job Linear::prepare(const Product& product, Activations& x, ThreadPool& 
   args.packed = packed_;
   args.rows = rows_;
   args.cols = cols_;
-  args.activations = x.form(kernel.activations, kernel.activation_group, pool);
+  args.activations = x.form(kernel.activations, kernel.activation_groups, pool);
   args.y = product.y;
   args.y_stride = product.y_stride;
   args.token_block = token_block(kernel, cols_);

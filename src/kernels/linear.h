@@ -11,12 +11,12 @@
 #include "base/function_ref.h"
 #include "base/thread_pool.h"
 #include "kernels/aligned_buffer.h"
+#include "kernels/matmul_args.h"
 #include "tensor/tensor_view.h"
 
 /// y = x W^T for weights of every format: what the runtime sees of the kernels.
 namespace nibble {
 
-struct ActivationArgs;
 struct KernelEntry;
 enum class ActivationForm;
 
@@ -37,22 +37,24 @@ class Activations {
   Isa isa() const { return isa_; }
 
   /// The form a kernel asks for. Integers: per token and group along cols, x ~ scale * q with q in
-  /// [-127, 127] and scale = max|x| / 127; `group` as in ActivationArgs.
-  ActivationArgs form(ActivationForm form, size_t group, ThreadPool& pool);
+  /// [-127, 127] and scale = max|x| / 127.
+  ActivationArgs form(ActivationForm form, ActivationGroups groups, ThreadPool& pool);
 
  private:
   /// One quantized form, its buffers as in ActivationArgs.
   struct Quantized {
-    size_t group = 0, padded_cols = 0, stride = 0;
+    ActivationGroups groups = 0;
+    size_t padded_cols = 0, stride = 0;
     bool ready = false, widened = false;
-    std::vector<int8_t> q;
+    // From the beginning of a cache line: a row of an AMX tile that lies across two costs twice as much.
+    std::vector<int8_t, LineAllocator<int8_t>> q;
     std::vector<uint8_t> moved;
     std::vector<int16_t> q16;
     std::vector<float> scale, scaled_sums;
     std::vector<int32_t> sums;
   };
 
-  Quantized& of_group(size_t group);
+  Quantized& of_groups(ActivationGroups groups);
   const float* values(ThreadPool& pool);
   const float* row(size_t token, float* space) const;
   template <typename Take>
@@ -68,10 +70,10 @@ class Activations {
   size_t tokens_ = 0, cols_ = 0;
   bool normed_ready_ = false;
   std::vector<float> normed_;         // [tokens, cols]
-  std::vector<Quantized> quantized_;  // one for each group that was asked for
+  std::vector<Quantized> quantized_;  // one for each kind of groups that was asked for
   bool split_ = false;
   size_t parts_stride_ = 0;
-  std::vector<uint16_t> parts_;  // ActivationArgs::parts
+  std::vector<uint16_t, LineAllocator<uint16_t>> parts_;  // ActivationArgs::parts
 };
 
 /// A weight matrix [rows, cols] ready for its kernel: packed bytes of its own where the kernel wants the

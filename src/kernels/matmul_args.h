@@ -10,29 +10,32 @@ struct TensorView;
 
 /// Rows of a packed panel: one load of a panel feeds that many outputs (packing.h).
 inline constexpr size_t kPanelRows = 16;
-/// The fewest columns of activations that share a scale.
-inline constexpr size_t kLeastScaleGroup = 32;
-/// Columns of activations that share a scale where weights are multiplied in groups of `group` columns.
-constexpr size_t scale_group(size_t group) {
-  return group < kLeastScaleGroup ? kLeastScaleGroup : group;
-}
 
-/// Activations [tokens, cols] in the form the kernel asks for; pointers of other forms are null. A kernel
-/// takes them in groups of `group` columns: 16 (whose scales are those of 32), 32, 64 or 128. Scales and sums
-/// stand token beside token, so that a tile of tokens reads them in one place.
+/// Columns of activations that share a sum, 16 to 128, and those that share a scale, 32 to 128.
+struct ActivationGroups {
+  size_t sum = 0, scale = 0;
+
+  constexpr ActivationGroups(size_t both) : ActivationGroups(both, both < 32 ? 32 : both) {}
+  constexpr ActivationGroups(size_t sum_columns, size_t scale_columns)
+      : sum(sum_columns), scale(scale_columns) {}
+  constexpr bool operator==(const ActivationGroups&) const = default;
+};
+
+/// Activations [tokens, cols] in the form the kernel asks for; pointers of other forms are null. Scales and
+/// sums stand token beside token, so that a tile of tokens reads them in one place.
 struct ActivationArgs {
   size_t tokens, cols;
-  size_t padded_cols;        ///< cols rounded up to scale_group(group); padding is zero
-  const float* x;            ///< [tokens, cols]
-  size_t group;              ///< columns that share a sum
+  size_t padded_cols;  ///< cols rounded up to groups.scale; padding is zero
+  const float* x;      ///< [tokens, cols]
+  ActivationGroups groups = 0;
   size_t stride;             ///< from a token to the next in q, moved, q16 and parts; at least their columns
   const int8_t* q;           ///< [tokens, stride]
   const uint8_t* moved;      ///< [tokens, stride]: q + 128, the unsigned operand of VPDPBUSD
   const int16_t* q16;        ///< [tokens, stride]: of each four q's, first and third, then second and fourth
   const uint16_t* parts;     ///< [tokens, stride]: bfloat16s that add up to x (bfloat16_parts.h)
-  const float* scale;        ///< [padded_cols / scale_group(group), tokens]
-  const int32_t* sums;       ///< [padded_cols / group, tokens], sums of q
-  const float* scaled_sums;  ///< [padded_cols / group, tokens], the sums times their scale
+  const float* scale;        ///< [padded_cols / groups.scale, tokens]
+  const int32_t* sums;       ///< [padded_cols / groups.sum, tokens], sums of q
+  const float* scaled_sums;  ///< [padded_cols / groups.sum, tokens], the sums times their scale
 };
 
 /// y[t * y_stride + r] = sum over c of W[r, c] * x[t, c] for rows [row_begin, row_end) and all tokens.
@@ -67,9 +70,10 @@ struct QuantizedToken {
   size_t stride;
 };
 
-/// Quantizes one token in groups of `group` columns. Every instruction set gives the same bits: scale =
+/// Quantizes one token. Every instruction set gives the same bits: scale =
 /// max|x| / 127 and q = x * (127 / max|x|) rounded to nearest even. A group with a value that is not finite
 /// gets a scale that is not.
-using QuantizeActivations = void (*)(const float* x, size_t cols, size_t group, const QuantizedToken& out);
+using QuantizeActivations = void (*)(const float* x, size_t cols, ActivationGroups groups,
+                                     const QuantizedToken& out);
 
 }  // namespace nibble

@@ -15,20 +15,24 @@ namespace {
 void store_nibbles(const Lines& lines, uint8_t* out) {
   for (int i = 0; i < 4; ++i) store_planes<4, 2, 0>(lines + 2 * i, out + i * kCodeLineBytes);
 }
-template <int From>
 void store_two_bits(const Lines& lines, uint8_t* out) {
-  for (int i = 0; i < 2; ++i) store_planes<2, 4, From>(lines + 4 * i, out + i * kCodeLineBytes);
+  for (int i = 0; i < 2; ++i) store_planes<2, 4, 0>(lines + 4 * i, out + i * kCodeLineBytes);
+}
+
+template <int Bits>
+void store_whole_and_parts(const Lines& lines, uint8_t* out) {
+  std::memset(out, 0, Bits * kCodeLineBytes);
+  for (const CodePart& part : code_parts<Bits>())
+    add_bits(lines[part.quad], part, out + part.line * kCodeLineBytes);
 }
 
 /// What PackedPanel::codes takes apart.
 template <int Bits>
 void store_codes(const Lines& lines, uint8_t* out) {
   if constexpr (Bits == 8) std::memcpy(out, lines, sizeof(lines));
-  if constexpr (Bits == 2 || Bits == 3) store_two_bits<0>(lines, out);
-  if constexpr (Bits == 3) store_planes<1, 8, 2>(lines, out + 2 * kCodeLineBytes);
-  if constexpr (Bits == 4 || Bits == 5 || Bits == 6) store_nibbles(lines, out);
-  if constexpr (Bits == 5) store_planes<1, 8, 4>(lines, out + 4 * kCodeLineBytes);
-  if constexpr (Bits == 6) store_two_bits<4>(lines, out + 4 * kCodeLineBytes);
+  if constexpr (Bits == 2) store_two_bits(lines, out);
+  if constexpr (Bits == 4) store_nibbles(lines, out);
+  if constexpr (Bits == 3 || Bits == 5 || Bits == 6) store_whole_and_parts<Bits>(lines, out);
 }
 
 /// codes [16 rows][block columns] to the lines of the packed block.
@@ -55,6 +59,13 @@ void store_scales(const Block& b, size_t row, uint8_t* out) {
     int8_t scales[F.groups()];
     unpack_scales(b, scales);
     for (uint32_t g = 0; g < F.groups(); ++g) out[kPanelRows * (2 + g) + row] = uint8_t(scales[g]);
+  }
+  if constexpr (F.scales == ScaleKind::folded) {
+    int8_t scales[F.block / kFoldedColumns];
+    unpack_scales(b, scales);
+    out[2 * row + 1] ^= 0x80;  // the sign of d
+    for (uint32_t g = 0; g < F.block / kFoldedColumns; ++g)
+      out[kPanelRows * (2 + g) + row] = uint8_t(-scales[g]);
   }
   if constexpr (F.scales == ScaleKind::super_nibbles) {
     std::memcpy(out + 2 * (kPanelRows + row), &b.dmin, 2);

@@ -77,6 +77,16 @@ void store_planes(const uint8_t (*lines)[kCodeLineBytes], uint8_t* out) {
   }
 }
 
+/// A part of a quad's codes into the line that holds it.
+inline void add_bits(const uint8_t (&quad)[kCodeLineBytes], const CodePart& part, uint8_t* line) {
+  const __m128i mask = _mm_set1_epi8(char((1 << part.bits) - 1));
+  for (size_t i = 0; i < kCodeLineBytes; i += 16) {
+    // 16-bit shifts, as in store_planes.
+    const __m128i bits = _mm_and_si128(_mm_srli_epi16(load16(quad + i), part.from), mask);
+    store16(line + i, _mm_or_si128(load16(line + i), _mm_slli_epi16(bits, part.at)));
+  }
+}
+
 /// Two codes of 4 bits a byte, the first one low: out[i] = codes[2 i] | codes[2 i + 1] << 4, 32 of them.
 inline void join_nibbles(const uint8_t* codes, uint8_t* out) {
   const __m128i low = _mm_set1_epi16(0xff);

@@ -43,9 +43,13 @@ enum class ScaleKind : uint8_t {
   super,          ///< d; int8 scale of each group: weight scale = d * scale
   super_min,      ///< d, dmin; uint8 scale of each group, uint8 min of each group
   super_nibbles,  ///< d, dmin; a byte of each group, scale low and min high
+  folded,         ///< -d; int8 scale, negated, of each kFoldedColumns columns: see PackedFormat::folded
   exponent,       ///< MXFP4's e, uint8
   channel,        ///< none in the blocks: one float32 per row at the head of the panel
 };
+
+/// Columns that share an integer scale in ScaleKind::folded.
+inline constexpr uint32_t kFoldedColumns = 16;
 
 struct PackedFormat {
   CodeKind kind;
@@ -57,6 +61,14 @@ struct PackedFormat {
   ScaleKind scales;
 
   constexpr uint32_t groups() const { return block / group; }
+  /// Integer scales join the codes: the weight that is multiplied is scale * (code - offset) as a signed
+  /// byte. Q3_K's -scale * (code - 4) lies in [-128, 124], where scale * (code - 4) would reach 128.
+  constexpr bool folded() const { return scales == ScaleKind::folded; }
+  /// Of the activations that are multiplied with these weights.
+  constexpr ActivationGroups activation_groups() const {
+    if (folded()) return {kFoldedColumns, group};
+    return group;
+  }
   constexpr bool has_min() const {
     return scales == ScaleKind::plain_min || scales == ScaleKind::super_min ||
            scales == ScaleKind::super_nibbles;
@@ -64,7 +76,7 @@ struct PackedFormat {
   /// True when the codes are indices of a table.
   constexpr bool looked_up() const { return kind != CodeKind::offset && kind != CodeKind::signed8; }
   /// Signed weights whose products overflow VPMADDUBSW's sums.
-  constexpr bool wide() const { return kind != CodeKind::offset && kind != CodeKind::mxfp4; }
+  constexpr bool wide() const { return folded() || (kind != CodeKind::offset && kind != CodeKind::mxfp4); }
   constexpr size_t scale_bytes() const {
     switch (scales) {
       case ScaleKind::plain:
@@ -78,6 +90,8 @@ struct PackedFormat {
         return kPanelRows * (4 + 2 * groups());
       case ScaleKind::super_nibbles:
         return kPanelRows * (4 + groups());
+      case ScaleKind::folded:
+        return kPanelRows * (2 + block / kFoldedColumns);
       case ScaleKind::exponent:
         return kPanelRows;
       case ScaleKind::channel:
@@ -101,7 +115,7 @@ inline constexpr PackedFormat kPackedQ5_0{CodeKind::offset, 5, 16, 31, 32, 32, S
 inline constexpr PackedFormat kPackedQ5_1{CodeKind::offset, 5, 0, 31, 32, 32, ScaleKind::plain_min};
 inline constexpr PackedFormat kPackedQ8_0{CodeKind::signed8, 8, 0, 0, 32, 32, ScaleKind::plain};
 inline constexpr PackedFormat kPackedQ2_K{CodeKind::offset, 2, 0, 3, 16, 256, ScaleKind::super_nibbles};
-inline constexpr PackedFormat kPackedQ3_K{CodeKind::offset, 3, 4, 7, 16, 256, ScaleKind::super};
+inline constexpr PackedFormat kPackedQ3_K{CodeKind::offset, 3, 4, 7, 64, 256, ScaleKind::folded};
 inline constexpr PackedFormat kPackedQ4_K{CodeKind::offset, 4, 0, 15, 32, 256, ScaleKind::super_min};
 inline constexpr PackedFormat kPackedQ5_K{CodeKind::offset, 5, 0, 31, 32, 256, ScaleKind::super_min};
 inline constexpr PackedFormat kPackedQ6_K{CodeKind::offset, 6, 32, 63, 16, 256, ScaleKind::super};
@@ -115,6 +129,30 @@ inline constexpr PackedFormat kPackedInt4G64{CodeKind::offset, 4, 8, 15, 64, 64,
 inline constexpr PackedFormat kPackedInt4G128{CodeKind::offset, 4, 8, 15, 128, 128, ScaleKind::plain};
 inline constexpr PackedFormat kPackedUint4G64{CodeKind::offset, 4, 0, 15, 64, 64, ScaleKind::plain_min};
 inline constexpr PackedFormat kPackedUint4G128{CodeKind::offset, 4, 0, 15, 128, 128, ScaleKind::plain_min};
+
+/// Where `bits` bits of quad `quad`'s codes from bit `from` on lie: in line `line`, from bit `at` on.
+struct CodePart {
+  uint8_t quad, from, bits, line, at;
+};
+
+inline constexpr CodePart kThreeBitParts[] = {
+    {0, 0, 3, 0, 0}, {1, 0, 3, 0, 3}, {2, 0, 3, 1, 0}, {3, 0, 3, 1, 3}, {4, 0, 3, 2, 0},
+    {5, 0, 3, 2, 3}, {6, 0, 2, 0, 6}, {6, 2, 1, 2, 6}, {7, 0, 2, 1, 6}, {7, 2, 1, 2, 7}};
+inline constexpr CodePart kFiveBitParts[] = {
+    {0, 0, 5, 0, 0}, {1, 0, 5, 1, 0}, {2, 0, 5, 2, 0}, {3, 0, 5, 3, 0}, {4, 0, 5, 4, 0}, {5, 0, 3, 0, 5},
+    {5, 3, 2, 1, 5}, {6, 0, 3, 2, 5}, {6, 3, 2, 3, 5}, {7, 0, 3, 4, 5}, {7, 3, 1, 1, 7}, {7, 4, 1, 3, 7}};
+inline constexpr CodePart kSixBitParts[] = {
+    {0, 0, 6, 0, 0}, {1, 0, 6, 1, 0}, {2, 0, 6, 2, 0}, {3, 0, 6, 3, 0}, {4, 0, 6, 4, 0}, {5, 0, 6, 5, 0},
+    {6, 0, 2, 0, 6}, {6, 2, 2, 1, 6}, {6, 4, 2, 2, 6}, {7, 0, 2, 3, 6}, {7, 2, 2, 4, 6}, {7, 4, 2, 5, 6}};
+
+/// Of codes of 3, 5 and 6 bits. As many quads as there is room for stand whole in a line, since taking them
+/// out costs one or two operations; the others fill what is left of the lines.
+template <int Bits>
+constexpr auto& code_parts() {
+  if constexpr (Bits == 3) return kThreeBitParts;
+  if constexpr (Bits == 5) return kFiveBitParts;
+  if constexpr (Bits == 6) return kSixBitParts;
+}
 
 /// Packed float weights: column after column, each with its 16 rows. The 4-bit kinds have blocks of 64
 /// columns: 16 float32 scales, then lines of 16 words with the codes of 8 consecutive columns, lowest bits

@@ -14,7 +14,8 @@ namespace {
 
 template <PackedFormat F>
 constexpr KernelEntry reference_integer(std::string_view name, DType dtype) {
-  return {name, dtype, ActivationForm::int8, F.group, Isa::scalar, 1, 1, {}, reference_integer_matmul};
+  return {name, dtype, ActivationForm::int8,    F.activation_groups(), Isa::scalar, 1,
+          1,    {},    reference_integer_matmul};
 }
 
 constexpr KernelEntry reference_float(std::string_view name, DType dtype) {
@@ -28,7 +29,9 @@ constexpr KernelEntry integer(std::string_view name, DType dtype, Isa isa, size_
   const bool dot_product = isa == Isa::avx_vnni || isa >= Isa::avx512_vnni;
   const bool pairs = F.wide() && !dot_product;
   const ActivationForm form = pairs ? ActivationForm::int16 : ActivationForm::int8;
-  return {name, dtype, form, F.group, isa, rows, tokens, {integer_packed_bytes<F>, pack_integer<F>}, run};
+  return {name, dtype, form,   F.activation_groups(),
+          isa,  rows,  tokens, {integer_packed_bytes<F>, pack_integer<F>},
+          run};
 }
 
 template <FloatFormat F>
@@ -96,7 +99,7 @@ constexpr KernelEntry kTable[] = {
     NIBBLE_INTEGER_ROWS("q5_1", DType::Q5_1, kPackedQ5_1),
     NIBBLE_INTEGER_ROWS("q8_0", DType::Q8_0, kPackedQ8_0),
     NIBBLE_INTEGER_ROWS("q2_k", DType::Q2_K, kPackedQ2_K),
-    NIBBLE_INTEGER_ROWS("q3_k", DType::Q3_K, kPackedQ3_K),
+    NIBBLE_WIDE_INTEGER_ROWS("q3_k", DType::Q3_K, kPackedQ3_K),
     NIBBLE_INTEGER_ROWS("q4_k", DType::Q4_K, kPackedQ4_K),
     NIBBLE_INTEGER_ROWS("q5_k", DType::Q5_K, kPackedQ5_K),
     NIBBLE_INTEGER_ROWS("q6_k", DType::Q6_K, kPackedQ6_K),

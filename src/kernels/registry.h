@@ -17,7 +17,7 @@ namespace nibble {
 enum class ActivationForm {
   f32,             ///< the activations as they are
   bfloat16_parts,  ///< the exact sums of three bfloat16 (bfloat16_parts.h)
-  int8,            ///< quantized per token and group (KernelEntry::activation_group)
+  int8,            ///< quantized per token and group (KernelEntry::activation_groups)
   int16,           ///< the same values widened, for kernels that multiply 16-bit pairs
 };
 
@@ -37,7 +37,7 @@ struct KernelEntry {
   std::string_view name;
   DType dtype;
   ActivationForm activations;
-  size_t activation_group;  ///< of ActivationArgs, for the integer forms
+  ActivationGroups activation_groups = 0;  ///< for the integer forms
   Isa isa;
   size_t tile_rows, tile_tokens;  ///< outputs kept in registers
   Packing packing;

@@ -1,6 +1,7 @@
 #include "optimize/analysis.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/error.h"
 #include "calibrate/output_gradients.h"
@@ -61,8 +62,9 @@ Recipe Analysis::recipe(const Plan& plan) const {
   return recipe;
 }
 
-Analysis analyse(const Checkpoint& checkpoint, const CalibrationData& data, const CandidateOptions& options,
+Analysis analyse(const Checkpoint& checkpoint, RunState& state, const CandidateOptions& options,
                  uint64_t seed, ThreadPool& pool) {
+  const CalibrationData& data = *state.calibration();
   const size_t count = data.sequences.size();
   if (count < 2) {
     throw_usage("--calibration-sequences {}: optimize needs two at least, one of them to measure errors on",
@@ -70,10 +72,13 @@ Analysis analyse(const Checkpoint& checkpoint, const CalibrationData& data, cons
   }
   const size_t held = std::max<size_t>(1, count / 4);
   const CalibrationData fit = part_of(data, 0, count - held), held_out = part_of(data, count - held, held);
-  const OutputGradients gradients =
-      measure_output_gradients(checkpoint, for_gradients(checkpoint, data), seed, pool);
+  std::optional<OutputGradients> gradients = saved_gradients(state);
+  if (!gradients) {
+    gradients = measure_output_gradients(checkpoint, for_gradients(checkpoint, data), seed, pool);
+    save_gradients(*gradients, state);
+  }
   const auto candidates = [&](const TensorView& tensor) { return candidates_of(options, tensor); };
-  auto losses = measure_tensor_losses(checkpoint, gradients, fit, held_out, candidates, pool);
+  auto losses = measure_tensor_losses(checkpoint, *gradients, fit, held_out, candidates, state, pool);
   KernelTimes times(pool);
   Analysis analysis;
   for (TensorLosses& tensor : losses) {

@@ -22,8 +22,9 @@ struct Analysis {
 
 /// One pass for the model's sensitivity, one for each format's error, and a trial of each format's kernel.
 /// A quarter of the sequences, one at least, is held out: methods do not see it, errors are measured on it.
-/// Throws Error when there are fewer than two.
-Analysis analyse(const Checkpoint& checkpoint, const CalibrationData& data, const CandidateOptions& options,
+/// The state holds the calibration data, and what an interrupted run found out. Throws Error when there are
+/// fewer than two sequences.
+Analysis analyse(const Checkpoint& checkpoint, RunState& state, const CandidateOptions& options,
                  uint64_t seed, ThreadPool& pool);
 
 }  // namespace nibble

@@ -70,9 +70,7 @@ ordered_json to_json(const Analysis& analysis) {
   return {{"tensors", tensors}};
 }
 
-Analysis read_analysis(const std::filesystem::path& path, const Checkpoint& checkpoint) {
-  const std::string file = path.string();
-  const ordered_json json = ordered_json::parse(read_file(path), nullptr, false);
+Analysis analysis_from_json(const ordered_json& json, const std::string& file, const Checkpoint& checkpoint) {
   if (!json.is_object() || !json.contains("tensors") || !json["tensors"].is_array()) {
     fail("{}: this is no analysis.json of 'nibble optimize --report'", file);
   }
@@ -89,6 +87,10 @@ Analysis read_analysis(const std::filesystem::path& path, const Checkpoint& chec
     fail("{}: it says nothing of {}: it was made for another model", file, tensor.name);
   }
   return analysis;
+}
+
+Analysis read_analysis(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+  return analysis_from_json(ordered_json::parse(read_file(path), nullptr, false), path.string(), checkpoint);
 }
 
 }  // namespace nibble

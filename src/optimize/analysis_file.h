@@ -14,6 +14,8 @@ nlohmann::ordered_json to_json(const Analysis& analysis);
 
 /// Throws Error naming the file and what does not fit: no analysis, a matrix that the model has not or that
 /// is missing, a size that is not the type's.
+Analysis analysis_from_json(const nlohmann::ordered_json& json, const std::string& file,
+                            const Checkpoint& checkpoint);
 Analysis read_analysis(const std::filesystem::path& path, const Checkpoint& checkpoint);
 
 }  // namespace nibble

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -13,6 +12,7 @@
 #include "formats/gguf_copy.h"
 #include "optimize/analysis_file.h"
 #include "optimize/bounds.h"
+#include "optimize/optimize_state.h"
 #include "runtime/memory_plan.h"
 
 namespace nibble {
@@ -20,20 +20,6 @@ namespace nibble {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A model on trial; it goes when the object does.
-class Trial {
- public:
-  explicit Trial(const fs::path& output) : path_(output.string() + ".trial") {}
-  ~Trial() {
-    std::error_code ignored;
-    fs::remove(path_, ignored);
-  }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 /// Bytes of the file beside its matrices: header, metadata, vectors.
 uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
@@ -52,17 +38,14 @@ uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
 
 class Optimizer {
  public:
-  Optimizer(const Checkpoint& checkpoint, const CalibrationData& data, HeldOut held_out,
-            const OptimizeRequest& request, ThreadPool& pool,
-            const std::function<void(const std::string&)>& say)
+  Optimizer(const Checkpoint& checkpoint, RunState& state, HeldOut held_out, const OptimizeRequest& request,
+            ThreadPool& pool, const std::function<void(const std::string&)>& say)
       : checkpoint_(checkpoint),
-        data_(data),
         held_out_(std::move(held_out)),
         request_(request),
         pool_(pool),
         say_(say),
-        trial_(request.output),
-        best_(request.output.string() + ".best") {}
+        state_(state, request.output) {}
 
   OptimizeResult run() {
     result_.analysis = analysis();
@@ -70,19 +53,27 @@ class Optimizer {
     result_.front = pareto_front(result_.analysis.choices);
     say_front();
     const MemoryPlan memory = plan_memory(checkpoint_, request_.measure.context, request_.measure.kv_type);
-    PlanBounds bounds(request_, rest_of_file(checkpoint_, trial_.path()), memory.total() - memory.weights);
-    if (!find_plan(result_.analysis.choices, bounds.bounds()))
+    PlanBounds bounds(request_, rest_of_file(checkpoint_, state_.trial()), memory.total() - memory.weights);
+    if (!find_plan(result_.analysis.choices, bounds.bounds())) {
+      state_.remove();
       fail("{}", bounds.explain(result_.analysis.choices));
+    }
     step_until_done(bounds);
     finish(bounds);
+    state_.remove();
     return std::move(result_);
   }
 
  private:
   /// Taken from a file, or made and saved: other bounds, and another try, need not make it again.
-  Analysis analysis() const {
+  Analysis analysis() {
     if (request_.analysis) return read_analysis(*request_.analysis, checkpoint_);
-    Analysis made = analyse(checkpoint_, data_, request_.candidates, request_.calibration.seed, pool_);
+    if (auto saved = state_.analysis(checkpoint_)) {
+      say_("the analysis of the interrupted run is complete: it is used");
+      return *std::move(saved);
+    }
+    Analysis made = analyse(checkpoint_, state_.run(), request_.candidates, request_.calibration.seed, pool_);
+    state_.set_analysis(made);
     if (request_.save_analysis) {
       write_file(*request_.save_analysis, to_json(made).dump(1) + "\n");
       say_(fmt::format("--analysis {} tries other bounds without calibrating again",
@@ -106,8 +97,7 @@ class Optimizer {
       if (!plan || was_tried(*plan)) return;
       say_(fmt::format("step {}: {}, predicted KL divergence {:.4f}", i + 1,
                        short_bytes(bounds.file_bytes(*plan)), plan->loss));
-      build(*plan);
-      OptimizeStep step{*plan, measurer.measure(trial_.path(), request_.metric == LossMetric::arc), {}};
+      OptimizeStep step{*plan, measure(measurer, *plan), {}};
       step.broken = bounds.learn(*plan, step.measured);
       result_.steps.push_back(std::move(step));
       say_step(result_.steps.back());
@@ -123,12 +113,25 @@ class Optimizer {
                        [&](const OptimizeStep& step) { return step.plan.picks == plan.picks; });
   }
 
+  Measured measure(Measurer& measurer, const Plan& plan) {
+    if (auto saved = state_.measured(plan)) return *std::move(saved);
+    build(plan);
+    Measured measured = measurer.measure(state_.trial(), request_.metric == LossMetric::arc);
+    state_.add(plan, measured);
+    return measured;
+  }
+
   void build(const Plan& plan) {
+    if (state_.trial_is(plan)) return;
+    const Recipe recipe = result_.analysis.recipe(plan);
     QuantizeMethod method;
     method.gptq.emplace();
-    method.calibration = &data_;
-    quantize_model(checkpoint_, result_.analysis.recipe(plan), method, checkpoint_metadata(checkpoint_),
-                   trial_.path(), pool_);
+    RunState building(state_.trial(), quantize_job(checkpoint_, recipe, method), true);
+    building.set_calibration(*state_.run().calibration(), false);
+    method.state = &building;
+    method.calibration = &*building.calibration();
+    quantize_model(checkpoint_, recipe, method, checkpoint_metadata(checkpoint_), state_.trial(), pool_);
+    state_.set_trial(plan);
   }
 
   void say_step(const OptimizeStep& step) const {
@@ -148,28 +151,30 @@ class Optimizer {
     const OptimizeStep& step = result_.steps.back();
     if (picked_ && result_.steps[*picked_].measured.file_bytes <= step.measured.file_bytes) return;
     picked_ = result_.steps.size() - 1;
-    fs::rename(trial_.path(), best_.path());
+    if (state_.best_is(step.plan)) return;
+    build(step.plan);
+    state_.promote_trial(step.plan);
   }
 
   /// Asks the questions that were left out while stepping.
   void complete(Measurer& measurer) {
     OptimizeStep& step = result_.steps[*picked_];
-    if (!step.measured.arc) measurer.add_arc(best_.path(), step.measured);
+    if (!step.measured.arc) measurer.add_arc(state_.best(), step.measured);
   }
 
   void finish(const PlanBounds& bounds) {
     if (!picked_) {
+      state_.remove();
       const std::string why = result_.steps.empty() ? "" : result_.steps.back().broken;
       fail(
           "none of {} models that were built keeps to the bounds; the last one breaks {}. Loosen that bound, "
-          "or "
-          "allow more with --steps; {}",
+          "or allow more with --steps; {}",
           result_.steps.size(), why, bounds.explain(result_.analysis.choices));
     }
     result_.picked = *picked_;
     const OptimizeStep& step = result_.steps[result_.picked];
     result_.recipe = {result_.analysis.recipe(step.plan), "q8_0", "gptq", request_.calibration};
-    const auto built = GgufFile::open(best_.path());
+    const auto built = GgufFile::open(state_.best());
     copy_gguf(*built, with_figures(built->metadata(), step), request_.output);
   }
 
@@ -190,22 +195,21 @@ class Optimizer {
   }
 
   const Checkpoint& checkpoint_;
-  const CalibrationData& data_;
   HeldOut held_out_;
   const OptimizeRequest& request_;
   ThreadPool& pool_;
   const std::function<void(const std::string&)>& say_;
-  Trial trial_, best_;
+  OptimizeState state_;
   OptimizeResult result_;
   std::optional<size_t> picked_;
 };
 
 }  // namespace
 
-OptimizeResult optimize_model(const Checkpoint& checkpoint, const CalibrationData& data, HeldOut held_out,
+OptimizeResult optimize_model(const Checkpoint& checkpoint, RunState& state, HeldOut held_out,
                               const OptimizeRequest& request, ThreadPool& pool,
                               const std::function<void(const std::string&)>& say) {
-  return Optimizer(checkpoint, data, std::move(held_out), request, pool, say).run();
+  return Optimizer(checkpoint, state, std::move(held_out), request, pool, say).run();
 }
 
 }  // namespace nibble

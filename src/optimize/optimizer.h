@@ -50,8 +50,9 @@ struct OptimizeResult {
 /// plan loses is predicted first (calibrate/tensor_losses.h), then measured on `held_out`: where the
 /// measurement breaks a bound, the next plan is taken, and what was measured corrects the predictions. Throws
 /// Error where nothing keeps to the bounds, with the one in the way and the nearest that works; `output`
-/// appears only when complete.
-OptimizeResult optimize_model(const Checkpoint& checkpoint, const CalibrationData& data, HeldOut held_out,
+/// appears only when complete. `state` holds the calibration data, and what an interrupted run did already
+/// (optimize/optimize_state.h).
+OptimizeResult optimize_model(const Checkpoint& checkpoint, RunState& state, HeldOut held_out,
                               const OptimizeRequest& request, ThreadPool& pool,
                               const std::function<void(const std::string&)>& say);
 

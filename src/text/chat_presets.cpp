@@ -72,4 +72,11 @@ std::vector<std::string> ChatTemplate::preset_names() {
   return names;
 }
 
+std::vector<std::string> ChatTemplate::preset_stops(std::string_view name) {
+  if (name == "alpaca") return {"\n### Instruction:", "\n### Input:"};
+  if (name == "chatml") return {"<|im_end|>", "<|im_start|>"};
+  if (name == "llama2") return {"[INST]"};
+  return {};
+}
+
 }  // namespace nibble

@@ -28,6 +28,9 @@ class ChatTemplate {
   /// A named preset: "alpaca", "chatml", "llama2". Throws Error that lists the names.
   static ChatTemplate preset(std::string_view name);
   static std::vector<std::string> preset_names();
+  /// Where models go on to write the user's next message that don't end a turn of the preset by a token;
+  /// none for other names.
+  static std::vector<std::string> preset_stops(std::string_view name);
 
   /// `context` is an object with the variables: messages, add_generation_prompt, bos_token, eos_token,
   /// tools, ... Throws Error of one line with the line of the template that failed, and the template's

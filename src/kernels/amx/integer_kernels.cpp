@@ -11,6 +11,6 @@ void integer_matmul(const MatmulArgs& args) {
 }
 
 #define NIBBLE_INSTANTIATE(format) template void integer_matmul<format>(const MatmulArgs&);
-NIBBLE_WIDE_GROUP_FORMATS(NIBBLE_INSTANTIATE)
+NIBBLE_TILE_FORMATS(NIBBLE_INSTANTIATE)
 
 }  // namespace nibble::NIBBLE_AMX

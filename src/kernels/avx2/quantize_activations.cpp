@@ -51,8 +51,9 @@ __m128i high_half(__m256i v) {
   return _mm256_extracti128_si256(v, 1);
 }
 
-/// x [size] to the group of scales `g`; size is that of the scales.
-void quantize_group(const float* x, size_t size, size_t group, size_t g, const QuantizedToken& out) {
+/// x [groups.scale] to the group of scales `g`.
+void quantize_group(const float* x, ActivationGroups groups, size_t g, const QuantizedToken& out) {
+  const size_t size = groups.scale;
   const __m256i magnitude = _mm256_set1_epi32(0x7fffffff);
   __m256i largest = _mm256_setzero_si256();
   for (size_t i = 0; i < size; i += 8) {
@@ -61,6 +62,12 @@ void quantize_group(const float* x, size_t size, size_t group, size_t g, const Q
   }
   float scale;
   const __m256 inverse = inverse_scale(largest, &scale);
+  out.scale[g * out.stride] = scale;
+  const auto store_sum = [&](size_t column, int32_t sum) {
+    const size_t at = (size * g + column) / groups.sum * out.stride;
+    out.sums[at] = sum;
+    out.scaled_sums[at] = float(sum) * scale;
+  };
   __m256i sums = _mm256_setzero_si256();
   for (size_t i = 0; i < size; i += 32) {
     const __m256i q = quantize32(x + i, inverse);
@@ -70,30 +77,27 @@ void quantize_group(const float* x, size_t size, size_t group, size_t g, const Q
                           _mm256_xor_si256(q, _mm256_set1_epi8(char(0x80))));
     }
     sums = _mm256_add_epi32(sums, sum4(q));
-  }
-  out.scale[g * out.stride] = scale;
-  const auto store_sum = [&](size_t at, int32_t sum) {
-    out.sums[at * out.stride] = sum;
-    out.scaled_sums[at * out.stride] = float(sum) * scale;
-  };
-  if (group == size) {
-    store_sum(g, sum_lanes(_mm_add_epi32(low_half(sums), high_half(sums))));
-  } else {
-    store_sum(2 * g, sum_lanes(low_half(sums)));
-    store_sum(2 * g + 1, sum_lanes(high_half(sums)));
+    if ((i + 32) % groups.sum != 0) continue;
+    if (groups.sum < 32) {
+      store_sum(i, sum_lanes(low_half(sums)));
+      store_sum(i + 16, sum_lanes(high_half(sums)));
+    } else {
+      store_sum(i, sum_lanes(_mm_add_epi32(low_half(sums), high_half(sums))));
+    }
+    sums = _mm256_setzero_si256();
   }
 }
 
 }  // namespace
 
-void quantize_activations(const float* x, size_t cols, size_t group, const QuantizedToken& out) {
+void quantize_activations(const float* x, size_t cols, ActivationGroups groups, const QuantizedToken& out) {
   constexpr size_t kMostGroup = 128;
-  const size_t size = scale_group(group), groups = cols / size, rest = cols % size;
-  for (size_t g = 0; g < groups; ++g) quantize_group(x + g * size, size, group, g, out);
+  const size_t size = groups.scale, whole = cols / size, rest = cols % size;
+  for (size_t g = 0; g < whole; ++g) quantize_group(x + g * size, groups, g, out);
   if (rest == 0) return;
   float padded[kMostGroup] = {};
-  memcpy(padded, x + groups * size, rest * sizeof(float));
-  quantize_group(padded, size, group, groups, out);
+  memcpy(padded, x + whole * size, rest * sizeof(float));
+  quantize_group(padded, groups, whole, out);
 }
 
 }  // namespace nibble::avx2

@@ -55,6 +55,8 @@ struct Avx2Vectors {
   static NIBBLE_INLINE Int add32(Int a, Int b) { return _mm256_add_epi32(a, b); }
   static NIBBLE_INLINE Int sub8(Int a, Int b) { return _mm256_sub_epi8(a, b); }
   static NIBBLE_INLINE Int sub32(Int a, Int b) { return _mm256_sub_epi32(a, b); }
+  /// The low 16 bits of 16-bit products.
+  static NIBBLE_INLINE Int mul16(Int a, Int b) { return _mm256_mullo_epi16(a, b); }
   static NIBBLE_INLINE Int madd(Int a, Int b) { return _mm256_madd_epi16(a, b); }
   static NIBBLE_INLINE Int maddubs(Int unsigned8, Int signed8) {
     return _mm256_maddubs_epi16(unsigned8, signed8);
@@ -88,6 +90,11 @@ struct Avx2Vectors {
   }
   static NIBBLE_INLINE Float load_int8(const void* p) {
     return to_float(_mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p))));
+  }
+  /// Each byte, sign-extended to 16 bits, twice.
+  static NIBBLE_INLINE Int load_int8_pairs(const void* p) {
+    const Int wide = _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));
+    return _mm256_or_si256(_mm256_and_si256(wide, _mm256_set1_epi32(0xffff)), _mm256_slli_epi32(wide, 16));
   }
   static NIBBLE_INLINE Int widen_uint8(const void* p) {
     return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i*>(p)));

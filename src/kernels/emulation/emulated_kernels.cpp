@@ -20,14 +20,14 @@ struct Pair {
   {avx512::integer_matmul<format>, emulated_avx512::integer_matmul<format>}, \
       {vnni::integer_matmul<format>, emulated_vnni::integer_matmul<format>}, \
       {avx_vnni::integer_matmul<format>, emulated_avx_vnni::integer_matmul<format>},
-#define NIBBLE_WIDE_GROUP_PAIR(format) {amx::integer_matmul<format>, emulated_amx::integer_matmul<format>},
+#define NIBBLE_TILE_PAIR(format) {amx::integer_matmul<format>, emulated_amx::integer_matmul<format>},
 #define NIBBLE_DEQUANTIZED_PAIR(format) \
   {avx512::dequantized_matmul<format>, emulated_avx512::dequantized_matmul<format>},
 #define NIBBLE_FLOAT_PAIR(format) {avx512::float_matmul<format>, emulated_avx512::float_matmul<format>},
 
 constexpr Pair kPairs[] = {
     NIBBLE_BLOCK_FORMATS(NIBBLE_INTEGER_PAIRS) NIBBLE_SUPER_BLOCK_FORMATS(NIBBLE_INTEGER_PAIRS)
-        NIBBLE_WIDE_GROUP_FORMATS(NIBBLE_WIDE_GROUP_PAIR) NIBBLE_FLOAT_FORMATS(NIBBLE_FLOAT_PAIR)
+        NIBBLE_TILE_FORMATS(NIBBLE_TILE_PAIR) NIBBLE_FLOAT_FORMATS(NIBBLE_FLOAT_PAIR)
             NIBBLE_EXACT_INTEGER_FORMATS(NIBBLE_DEQUANTIZED_PAIR){
                 amx::float_matmul<FloatFormat::bf16>, emulated_amx::float_matmul<FloatFormat::bf16>}};
 

@@ -78,6 +78,20 @@ void expand_super_min(const std::byte* row, size_t cols, Int8Row& out) {
   });
 }
 
+/// Q3_K: products of codes and integer scales, negated since that fits a byte.
+void expand_folded(const std::byte* row, size_t cols, Int8Row& out) {
+  for_each_block<BlockQ3_K>(row, cols, [&](const BlockQ3_K& b, size_t first) {
+    uint8_t q[BlockQ3_K::kElements];
+    int8_t scales[16];
+    unpack_codes(b, q);
+    unpack_scales(b, scales);
+    for (size_t i = 0; i < BlockQ3_K::kElements; ++i)
+      out.q[first + i] = int8_t(-scales[i / kFoldedColumns] * (int(q[i]) - 4));
+    for (size_t g = 0; g < BlockQ3_K::kElements / out.group; ++g)
+      out.scale[first / out.group + g] = -half_to_float(b.d);
+  });
+}
+
 void expand_channel(const std::byte* row, size_t cols, Int8Row& out) {
   float scale = 0;
   std::memcpy(&scale, row, sizeof(scale));
@@ -99,9 +113,9 @@ void expand_four_bit_floats(const TensorView& tensor, size_t index, const int8_t
 
 }  // namespace
 
-void expand_int8_row(const TensorView& tensor, size_t index, size_t group, Int8Row& out) {
-  out.group = group;
-  const size_t step = scale_group(group);
+void expand_int8_row(const TensorView& tensor, size_t index, ActivationGroups groups, Int8Row& out) {
+  out.group = tensor.dtype == DType::Q3_K ? groups.scale : groups.sum;
+  const size_t step = groups.scale;
   const size_t cols = tensor.cols(), padded = (cols + step - 1) / step * step;
   // FourBitBlocks finds its own way, and planes have no rows.
   const bool rows = dtype_info(tensor.dtype).layout != Layout::planes;
@@ -126,7 +140,7 @@ void expand_int8_row(const TensorView& tensor, size_t index, size_t group, Int8R
     case DType::Q2_K:
       return expand_super_min<BlockQ2_K>(row, cols, out);
     case DType::Q3_K:
-      return expand_super<BlockQ3_K>(row, cols, out, minus(4));
+      return expand_folded(row, cols, out);
     case DType::Q4_K:
       return expand_super_min<BlockQ4_K>(row, cols, out);
     case DType::Q5_K:

@@ -29,8 +29,9 @@ float quantize_group(const float* x, size_t n, size_t size, int8_t* q) {
 
 }  // namespace
 
-void reference_quantize_activations(const float* x, size_t cols, size_t group, const QuantizedToken& out) {
-  const size_t size = scale_group(group), parts = size / group;
+void reference_quantize_activations(const float* x, size_t cols, ActivationGroups groups,
+                                    const QuantizedToken& out) {
+  const size_t size = groups.scale, group = groups.sum, parts = size / group;
   for (size_t begin = 0; begin < cols; begin += size) {
     const size_t g = begin / size;
     int8_t* q = out.q + begin;

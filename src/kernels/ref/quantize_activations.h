@@ -4,6 +4,7 @@
 
 namespace nibble {
 
-void reference_quantize_activations(const float* x, size_t cols, size_t group, const QuantizedToken& out);
+void reference_quantize_activations(const float* x, size_t cols, ActivationGroups groups,
+                                    const QuantizedToken& out);
 
 }  // namespace nibble

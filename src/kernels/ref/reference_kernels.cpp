@@ -18,14 +18,24 @@ int dot(const int8_t* a, const int8_t* b, size_t n) {
 }
 
 float integer_output(const Int8Row& row, const ActivationArgs& x, size_t token) {
-  const size_t parts = scale_group(row.group) / row.group;
+  const size_t parts = x.groups.scale / row.group;
   const int8_t* q = x.q + token * x.stride;
   float acc = 0.0f;
-  for (size_t g = 0; g < row.scale.size(); ++g) {
-    const float scale = x.scale[g / parts * x.tokens + token];
-    const float product = float(dot(row.q.data() + g * row.group, q + g * row.group, row.group));
-    acc = std::fma(product, row.scale[g] * scale, acc);
-    if (!row.min.empty()) acc = std::fma(row.min[g], x.scaled_sums[g * x.tokens + token], acc);
+  for (size_t first = 0; first < row.scale.size(); first += parts) {
+    const float scale = x.scale[first / parts * x.tokens + token];
+    const auto product = [&](size_t g) {
+      return float(dot(row.q.data() + g * row.group, q + g * row.group, row.group));
+    };
+    if (parts == 1) {
+      acc = std::fma(product(first), row.scale[first] * scale, acc);
+    } else {
+      float part = product(first) * row.scale[first];
+      for (size_t g = first + 1; g < first + parts; ++g) part = std::fma(product(g), row.scale[g], part);
+      acc = std::fma(part, scale, acc);
+    }
+    if (row.min.empty()) continue;
+    for (size_t g = first; g < first + parts; ++g)
+      acc = std::fma(row.min[g], x.scaled_sums[g * x.tokens + token], acc);
   }
   return acc;
 }
@@ -46,7 +56,7 @@ float float_output(const float* w, const float* x, size_t cols) {
 void reference_integer_matmul(const MatmulArgs& args) {
   Int8Row row;
   for (size_t r = args.row_begin; r < args.row_end; ++r) {
-    expand_int8_row(*args.tensor, r, args.activations.group, row);
+    expand_int8_row(*args.tensor, r, args.activations.groups, row);
     for (size_t t = 0; t < args.activations.tokens; ++t) {
       args.y[t * args.y_stride + r] = integer_output(row, args.activations, t);
     }

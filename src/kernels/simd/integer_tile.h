@@ -15,23 +15,38 @@ struct ScaleStep {
   using Int = typename V::Int;
   using Float = typename V::Float;
 
-  /// sum[t][r] is exact; scale and min are those of the rows; scales and scaled_sums those of the tokens.
-  template <class Panel>
-  static NIBBLE_INLINE void run(const Panel& panel, size_t step, int part, const float* scales,
-                                const float* scaled_sums, const Int (&sum)[T][R], Float (&acc)[T][R]) {
-    Float w_scale[R];
-    for (int r = 0; r < R; ++r) w_scale[r] = panel.scale(step, part, r);
+  /// acc[t][r] += the sums of a group that has a scale of the activations for itself; scales are the tokens'.
+  static NIBBLE_INLINE void add(const Float (&w_scale)[R], const float* scales, const Int (&sum)[T][R],
+                                Float (&acc)[T][R]) {
     for (int t = 0; t < T; ++t) {
       const Float a_scale = V::broadcast_float(scales + t);
       for (int r = 0; r < R; ++r)
         acc[t][r] = V::fma(V::to_float(sum[t][r]), V::mul(w_scale[r], a_scale), acc[t][r]);
     }
-    if constexpr (F.has_min()) {
-      for (int r = 0; r < R; ++r) w_scale[r] = panel.min(step, part, r);
-      for (int t = 0; t < T; ++t) {
-        const Float a_sum = V::broadcast_float(scaled_sums + t);
-        for (int r = 0; r < R; ++r) acc[t][r] = V::fma(w_scale[r], a_sum, acc[t][r]);
+  }
+
+  /// part[t][r] = or += the sums times the rows' scales alone.
+  template <bool First>
+  static NIBBLE_INLINE void add_part(const Float (&w_scale)[R], const Int (&sum)[T][R], Float (&part)[T][R]) {
+    for (int t = 0; t < T; ++t) {
+      for (int r = 0; r < R; ++r) {
+        const Float value = V::to_float(sum[t][r]);
+        part[t][r] = First ? V::mul(value, w_scale[r]) : V::fma(value, w_scale[r], part[t][r]);
       }
+    }
+  }
+
+  static NIBBLE_INLINE void scale_part(const float* scales, const Float (&part)[T][R], Float (&acc)[T][R]) {
+    for (int t = 0; t < T; ++t) {
+      const Float a_scale = V::broadcast_float(scales + t);
+      for (int r = 0; r < R; ++r) acc[t][r] = V::fma(part[t][r], a_scale, acc[t][r]);
+    }
+  }
+
+  static NIBBLE_INLINE void add_min(const Float (&min)[R], const float* scaled_sums, Float (&acc)[T][R]) {
+    for (int t = 0; t < T; ++t) {
+      const Float a_sum = V::broadcast_float(scaled_sums + t);
+      for (int r = 0; r < R; ++r) acc[t][r] = V::fma(min[r], a_sum, acc[t][r]);
     }
   }
 };
@@ -59,16 +74,29 @@ class IntegerTile {
                                 size_t token, Float (&acc)[T][R]) {
     for (size_t step = 0; step < steps; ++step) {
       panel.prefetch(step);
-      unroll<kParts>([&]<int Part>() NIBBLE_INLINE_LAMBDA {
-        const size_t group = ((first + step) * kParts + Part) * x.tokens + token;
+      const float* scales = x.scale + (first + step) * x.tokens + token;
+      if constexpr (kFormat.folded()) {
+        add_folded(panel, step, first + step, x, token, scales, acc);
+      } else if constexpr (kParts == 1) {
         Int sum[T][R];
-        unroll<kChunks>([&]<int Chunk>() NIBBLE_INLINE_LAMBDA {
-          add<Part, Chunk>(panel, step, x, token * x.stride + ((first + step) * kChunks + Chunk) * 32, sum);
+        multiply<0>(panel, step, first + step, x, token, sum);
+        Scale::add(of_rows([&](int r) { return panel.scale(step, 0, r); }).values, scales, sum, acc);
+      } else {
+        Float part[T][R];
+        unroll<kParts>([&]<int Part>() NIBBLE_INLINE_LAMBDA {
+          Int sum[T][R];
+          multiply<Part>(panel, step, first + step, x, token, sum);
+          Scale::template add_part<Part == 0>(
+              of_rows([&](int r) { return panel.scale(step, Part, r); }).values, sum, part);
         });
-        if constexpr (Panel::kOffset != 0) subtract_offset<V, Panel::kOffset>(x.sums + group, sum);
-        ScaleStep<V, kFormat, T, R>::run(panel, step, Part, x.scale + (first + step) * x.tokens + token,
-                                         x.scaled_sums + group, sum, acc);
-      });
+        Scale::scale_part(scales, part, acc);
+      }
+      if constexpr (kFormat.has_min()) {
+        for (int part = 0; part < kParts; ++part) {
+          const float* sums = x.scaled_sums + ((first + step) * kParts + part) * x.tokens + token;
+          Scale::add_min(of_rows([&](int r) { return panel.min(step, part, r); }).values, sums, acc);
+        }
+      }
     }
   }
 
@@ -76,7 +104,57 @@ class IntegerTile {
   static constexpr PackedFormat kFormat = Panel::kFormat;
   static constexpr Products kProducts = products_of<V, kFormat>();
   static constexpr int kChunks = step_columns(kFormat) / 32, kParts = step_columns(kFormat) / kFormat.group;
-  static constexpr int kQuads = 8 / kParts;
+  /// Quads of a chunk that are summed together.
+  static constexpr int kQuads = kFormat.folded() ? int(kFoldedColumns) / 4 : 8 / kParts;
+  using Scale = ScaleStep<V, kFormat, T, R>;
+
+  struct OfRows {
+    Float values[R];
+  };
+  template <class Value>
+  static NIBBLE_INLINE OfRows of_rows(Value&& value) {
+    OfRows all;
+    for (int r = 0; r < R; ++r) all.values[r] = value(r);
+    return all;
+  }
+
+  /// sum = the products of part Part of step `step` of the panel, which is step `at` of the activations.
+  template <int Part>
+  static NIBBLE_INLINE void multiply(const Panel& panel, size_t step, size_t at, const ActivationArgs& x,
+                                     size_t token, Int (&sum)[T][R]) {
+    unroll<kChunks>([&]<int Chunk>() NIBBLE_INLINE_LAMBDA {
+      add<Part, Chunk>(panel, step, x, token * x.stride + (at * kChunks + Chunk) * 32, sum);
+    });
+    if constexpr (Panel::kOffset != 0)
+      subtract_offset<V, Panel::kOffset>(x.sums + (at * kParts + Part) * x.tokens + token, sum);
+  }
+
+  /// A packed panel of a folded format: the products with the factors that are stored, times their integer
+  /// scales. All of it is exact in float32: a group's sum is below 64 * 128 * 127.
+  static NIBBLE_INLINE void add_folded(const Panel& panel, size_t step, size_t at, const ActivationArgs& x,
+                                       size_t token, const float* scales, Float (&acc)[T][R]) {
+    Float total[T][R];
+    unroll<2 * kChunks>([&]<int Group>() NIBBLE_INLINE_LAMBDA {
+      constexpr int kChunk = Group / 2, kHalf = Group % 2;
+      Int sum[T][R];
+      const size_t column = token * x.stride + (at * kChunks + kChunk) * 32;
+      if constexpr (V::kDotProduct) {
+        start<0>(panel, step, sum);
+        add_dot<kHalf, kChunk>(panel, step, x.q + column, x.stride, sum);
+      } else {
+        add_narrow<kHalf, kChunk, true>(panel, step, x.q + column, x.stride, sum);
+      }
+      subtract_offset<V, Panel::kOffset>(x.sums + (at * 2 * kChunks + Group) * x.tokens + token, sum);
+      const OfRows scale = of_rows([&](int r) { return panel.integer_scale(step, Group, r); });
+      Scale::template add_part<Group == 0>(scale.values, sum, total);
+    });
+    const OfRows w_scale = of_rows([&](int r) { return panel.scale(step, 0, r); });
+    for (int t = 0; t < T; ++t) {
+      const Float a_scale = V::broadcast_float(scales + t);
+      for (int r = 0; r < R; ++r)
+        acc[t][r] = V::fma(total[t][r], V::mul(w_scale.values[r], a_scale), acc[t][r]);
+    }
+  }
 
   /// Begins the sums with the first chunk of a step, and adds the products of a chunk (of a part of it where
   /// groups are smaller) with the activations that begin at element `at`.
@@ -144,7 +222,8 @@ class IntegerTile {
     });
   }
 
-  template <int Part, int Chunk>
+  /// First: the sums begin here, as they do with the first chunk.
+  template <int Part, int Chunk, bool First = Chunk == 0>
   static NIBBLE_INLINE void add_narrow(const Panel& panel, size_t step, const int8_t* q, size_t stride,
                                        Int (&sum)[T][R]) {
     constexpr int kRun = narrow_run<kFormat>(kQuads);
@@ -160,7 +239,7 @@ class IntegerTile {
           sum16[t][r] = I % kRun == 0 ? product : V::add16(sum16[t][r], product);
           if constexpr (I % kRun == kRun - 1) {
             const Int wide = V::madd(sum16[t][r], V::set16(1));
-            sum[t][r] = I < kRun && Chunk == 0 ? wide : V::add32(sum[t][r], wide);
+            sum[t][r] = I < kRun && First ? wide : V::add32(sum[t][r], wide);
           }
         }
       }

@@ -36,7 +36,7 @@ constexpr const int8_t (&look_up_table())[16] {
 
 /// Columns of a step of the loops over a row: those that share a scale of the activations.
 constexpr int step_columns(PackedFormat format) {
-  return int(scale_group(format.group));
+  return int(format.activation_groups().scale);
 }
 
 /// How far ahead of its products a single pass over packed weights asks for them. Left to the processor,
@@ -58,9 +58,10 @@ class PackedPanel {
 
   /// What the unsigned codes of unsigned_quad are above the weights. VPDPBUSD takes no signed weights beside
   /// signed activations, so that they are moved up.
-  static constexpr int kOffset = products_of<V, F>() == Products::dot && F.wide() ? 128 : F.offset;
+  static constexpr int kOffset =
+      products_of<V, F>() == Products::dot && F.wide() && !F.folded() ? 128 : F.offset;
 
-  /// Quad Q of a chunk as unsigned codes, kOffset above the weights.
+  /// Quad Q of a chunk as unsigned codes, kOffset above the weights (folded formats: above their factors).
   template <int Q>
   NIBBLE_INLINE Int unsigned_quad(size_t chunk, int r) const {
     const Int q = codes<Q>(chunk, r);
@@ -74,6 +75,7 @@ class PackedPanel {
   NIBBLE_INLINE Int signed_quad(size_t chunk, int r) const {
     const Int q = codes<Q>(chunk, r);
     if constexpr (F.looked_up()) return V::look_up(V::byte_table(look_up_table<F.kind>(), 0), q);
+    if constexpr (F.folded()) return fold(q, folded_scales(2 * chunk + Q / 4, r));
     if constexpr (F.offset != 0) return V::sub8(q, V::set8(F.offset));
     return q;
   }
@@ -93,7 +95,7 @@ class PackedPanel {
     if constexpr (F.scales == ScaleKind::channel) return V::load_float(header_ + row * 4);
     if constexpr (F.scales == ScaleKind::exponent) return V::load_exponent(b + row);
     if constexpr (F.scales == ScaleKind::plain_float) return V::load_float(b + row * 4);
-    if constexpr (F.scales == ScaleKind::plain || F.scales == ScaleKind::plain_min)
+    if constexpr (F.scales == ScaleKind::plain || F.scales == ScaleKind::plain_min || F.folded())
       return V::load_half(b + row * 2);
     const size_t index = group % F.groups();
     if constexpr (F.scales == ScaleKind::super) {
@@ -123,6 +125,11 @@ class PackedPanel {
     }
   }
 
+  /// Of a folded format, the integer scales of group `index` of kFoldedColumns columns.
+  NIBBLE_INLINE Float integer_scale(size_t index, int r) const {
+    return V::load_int8(folded_scales(index, r));
+  }
+
   /// Asks for the Columns columns that lie kPrefetchBytes behind a step, where they lie before `end`.
   template <size_t Columns>
   NIBBLE_INLINE void prefetch(size_t step, const uint8_t* end) const {
@@ -145,16 +152,36 @@ class PackedPanel {
     if constexpr (F.bits == 8) return V::load(lines + Q * kCodeLineBytes);
     if constexpr (F.bits == 4) return nibble_code<Q>(lines);
     if constexpr (F.bits == 2) return bits_of<2, Q % 4 * 2, 0>(lines + Q / 4 * kCodeLineBytes);
-    if constexpr (F.bits == 3) {
-      return V::bit_or(bits_of<2, Q % 4 * 2, 0>(lines + Q / 4 * kCodeLineBytes),
-                       bits_of<1, Q, 2>(lines + 2 * kCodeLineBytes));
-    }
-    if constexpr (F.bits == 5) {
-      return V::bit_or(nibble_code<Q>(lines), bits_of<1, Q, 4>(lines + 4 * kCodeLineBytes));
-    }
-    if constexpr (F.bits == 6) {
-      return V::bit_or(nibble_code<Q>(lines), bits_of<2, Q % 4 * 2, 4>(lines + (4 + Q / 4) * kCodeLineBytes));
-    }
+    if constexpr (F.bits == 3 || F.bits == 5 || F.bits == 6) return joined_parts<Q>(lines);
+  }
+
+  /// A quad whose codes lie where code_parts says.
+  template <int Q>
+  static NIBBLE_INLINE Int joined_parts(const uint8_t* lines) {
+    constexpr auto& kParts = code_parts<F.bits>();
+    Int code = V::zero();
+    unroll<int(sizeof(kParts) / sizeof(kParts[0]))>([&]<int I>() NIBBLE_INLINE_LAMBDA {
+      constexpr CodePart kPart = kParts[I];
+      if constexpr (kPart.quad == Q) {
+        const Int bits = bits_of<kPart.bits, kPart.at, kPart.from>(lines + kPart.line * kCodeLineBytes);
+        code = kPart.from == 0 ? bits : V::bit_or(code, bits);
+      }
+    });
+    return code;
+  }
+
+  NIBBLE_INLINE const uint8_t* folded_scales(size_t index, int r) const {
+    constexpr size_t kGroups = F.block / kFoldedColumns;
+    return block(index / kGroups) + kPanelRows * (2 + index % kGroups) + r * V::kRows;
+  }
+
+  /// scale * (code - offset) modulo 256, which is the product, since that fits a byte.
+  static NIBBLE_INLINE Int fold(Int codes, const uint8_t* scales) {
+    const Int scale = V::load_int8_pairs(scales), low = V::set16(0xff);
+    const Int odd = V::mul16(V::template shift_right16<8>(codes), V::template shift_left16<8>(scale));
+    const Int product = V::bit_or(V::bit_and(V::mul16(codes, scale), low), odd);
+    const Int even_offset = V::bit_and(V::mul16(scale, V::set16(F.offset)), low);
+    return V::sub8(product, V::bit_or(even_offset, V::mul16(scale, V::set16(F.offset << 8))));
   }
 
   /// Width bits from position From of each byte, moved to position To.
@@ -199,11 +226,15 @@ class PackedSteps {
     return panel_.scale(step * kParts + part, r);
   }
   NIBBLE_INLINE Float min(size_t step, int part, int r) const { return panel_.min(step * kParts + part, r); }
+  NIBBLE_INLINE Float integer_scale(size_t step, int group, int r) const {
+    return panel_.integer_scale(step * kFolded + group, r);
+  }
 
   NIBBLE_INLINE void prefetch(size_t step) const { panel_.template prefetch<kChunks * 32>(step, end_); }
 
  private:
   static constexpr int kChunks = step_columns(F) / 32, kParts = step_columns(F) / F.group;
+  static constexpr int kFolded = step_columns(F) / kFoldedColumns;
 
   PackedPanel<V, F> panel_;
   const uint8_t* end_;

@@ -301,7 +301,8 @@ class SchemaCompiler {
 
   std::vector<Member> listed_members(const Schema& schema, const Schema& others) {
     std::vector<Member> all;
-    const Schema properties = schema.value("properties", Schema::object());
+    const Schema properties =
+        schema.value("properties", Schema::object());  // outlives the loop over its items
     for (const auto& [name, property] : properties.items()) {
       all.push_back({name, property, false});
     }

@@ -1,0 +1,100 @@
+import assert from 'node:assert/strict';
+import {after, afterEach, before, beforeEach, test} from 'node:test';
+import {launch, openPage, real, startServer} from './setup.mjs';
+
+const options = {skip: real ? 'needs the mock' : false};
+let browser, server, page, context, problems;
+before(async () => {
+  browser = await launch();
+});
+after(() => browser?.close());
+beforeEach(async () => {
+  if (real) return;
+  server = await startServer({speed: 8});
+  ({page, context, problems} = await openPage(browser, server.url, {path: '/#models'}));
+  await page.getByRole('rowheader', {name: 'smollm2-f32'}).waitFor();
+});
+afterEach(async () => {
+  if (real) return;
+  await context.close();
+  await server.close();
+  assert.deepEqual(problems, []);
+});
+
+test('files show size, bits, loss and speed; one that cannot be read says why', options, async () => {
+  const row = page.getByRole('row', {name: 'smollm2-optimized-90MB'}).first();
+  for (const text of ['88.2 MB', '5.24', 'perplexity +0.46%', 'KLD 0.0113', '36.8 tokens/s']) await row.getByText(text).waitFor();
+  await page.getByText('the file ends within tensor').waitFor();
+});
+
+test('a model is loaded and unloaded', options, async () => {
+  await page.getByRole('button', {name: 'Load smollm2-f32'}).click();
+  await page.getByRole('button', {name: 'Unload smollm2-f32'}).click();
+  await page.getByRole('button', {name: 'Load smollm2-f32'}).waitFor();
+});
+
+test('optimize runs, shows the trade-off, and a point becomes the next bound', options, async () => {
+  await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
+  await page.getByLabel('Loss at most').fill('1%');
+  await page.getByRole('button', {name: 'Build it'}).click();
+  await page.getByRole('progressbar').waitFor();
+  await page.getByText('quantizing, blk').waitFor();
+  await page.getByRole('button', {name: 'Show the trade-off'}).click();
+  const point = page.getByRole('button', {name: /^picked: 101 MB/});
+  await point.focus();
+  await page.keyboard.press('Enter');
+  assert.match(await page.getByLabel('File at most').inputValue(), /^100(\.\d+)?MB$/);
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'max_size');
+  await page.getByRole('button', {name: 'Build it'}).click();
+  await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
+  await page.locator('.job.cancelled').waitFor();
+  assert.ok(Math.abs(server.state.jobs[1].options.max_size - 100.5e6) < 1e6);
+});
+
+test('a failed job says why, and a wrong field is marked', options, async () => {
+  await page.getByRole('radio', {name: /Quantize/}).check();
+  await page.getByLabel('Type', {exact: true}).selectOption('q2_k');
+  await page.getByLabel('Name of the new file').fill('smollm2-q4_1');
+  await page.getByText('There is a file of that name already').waitFor();
+  assert.ok(await page.getByRole('button', {name: 'Build it'}).isDisabled());
+  await page.getByLabel('Name of the new file').fill('tiny');
+  await page.getByRole('button', {name: 'Build it'}).click();
+  await page.getByText('rows of 576 do not divide by 256').waitFor();
+});
+
+test('two models answer the same prompt side by side', options, async () => {
+  await page.getByRole('link', {name: 'Compare'}).click();
+  await page.getByLabel('Message', {exact: true}).fill('What is quantization?');
+  await page.getByRole('button', {name: 'Execute'}).click();
+  await page.locator('.verdict', {hasText: 'They differ from the first word.'}).waitFor();
+  const [a, b] = server.state.requests.slice(-2);
+  assert.notEqual(a.model, b.model);
+  assert.equal(a.seed, b.seed);
+  assert.ok(Number.isInteger(a.seed));
+  assert.equal(await page.locator('.column .markdown').count(), 2);
+});
+
+test('the page asks for a key, and says when it is wrong', options, async () => {
+  const locked = await startServer({key: 'secret'});
+  const other = await openPage(browser, locked.url);
+  await other.page.getByRole('textbox', {name: 'API key'}).fill('guess');
+  await other.page.keyboard.press('Enter');
+  await other.page.getByText('The server does not know that key.').waitFor();
+  await other.page.getByRole('textbox', {name: 'API key'}).fill('secret');
+  await other.page.keyboard.press('Enter');
+  await other.page.getByRole('dialog').waitFor({state: 'hidden'});
+  await other.page.getByText('Memory').waitFor();
+  assert.equal(await other.page.evaluate(() => localStorage.getItem('nibble.key')), null);
+  assert.deepEqual(other.problems, []);
+  await other.context.close();
+  await locked.close();
+});
+
+test('a server that goes away is told of, and found again', options, async () => {
+  await page.getByRole('link', {name: 'Chat'}).first().click();
+  const port = new URL(server.url).port;
+  await server.close();
+  await page.getByText('The server does not answer').waitFor();
+  server = await startServer({port: Number(port)});
+  await page.getByText('The server does not answer').waitFor({state: 'detached'});
+});

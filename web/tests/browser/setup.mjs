@@ -1,0 +1,60 @@
+// A browser, and the page to look at: the mock's, or a real server's where NIBBLE_URL is set.
+//   NIBBLE_KEY: its API key; CHROMIUM: the browser's path
+import {readFileSync} from 'node:fs';
+import {fileURLToPath} from 'node:url';
+import {chromium} from 'playwright-core';
+import {startMock} from '../mock/server.mjs';
+
+export const real = process.env.NIBBLE_URL?.replace(/\/$/, '');
+export const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
+const AXE = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+
+export const launch = () =>
+  chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu']});
+
+/** A page with a clean memory. `problems` gathers what the browser complains of: errors of scripts, breaches of
+ *  the policy, requests to anybody else. */
+export async function openPage(browser, url, {path = '/', ...options} = {}) {
+  const context = await browser.newContext({viewport: {width: 1360, height: 860}, locale: 'en-GB', ...options});
+  const page = await context.newPage();
+  page.setDefaultTimeout(real ? 120_000 : 10_000);
+  const problems = [];
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('console', (message) => {
+    // The browser notes each failed request; the tests look at what the page makes of it.
+    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) problems.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(url)) problems.push(`asked ${request.url()}`);
+  });
+  if (real && process.env.NIBBLE_KEY) {
+    await context.addInitScript((key) => sessionStorage.setItem('nibble.key', key), process.env.NIBBLE_KEY);
+  }
+  await page.goto(url + path);
+  return {page, context, problems};
+}
+
+export const startServer = (options) => (real ? {url: real, close: () => {}} : startMock({dist: DIST, speed: 4, ...options}));
+
+/** What axe finds, one line each. */
+export async function accessibility(page) {
+  // Evaluated by the browser's tools, which the page's policy does not bind.
+  await page.evaluate(AXE);
+  const {violations} = await page.evaluate(() =>
+    globalThis.axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    }),
+  );
+  return violations.flatMap((v) => v.nodes.map((n) => `${v.id}: ${n.target.join(' ')}: ${n.failureSummary?.split('\n')[1]?.trim()}`));
+}
+
+export async function say(page, text) {
+  await page.getByLabel('Message', {exact: true}).fill(text);
+  await page.getByRole('button', {name: 'Execute'}).click();
+}
+
+/** Until the last answer is complete. */
+export async function answered(page) {
+  await page.locator('.message.assistant').last().waitFor();
+  await page.locator('[aria-busy="true"]').waitFor({state: 'detached'});
+}
