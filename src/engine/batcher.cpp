@@ -45,10 +45,16 @@ void Batcher::step() {
   shares_.clear();
   logit_rows_ = 0;
   plan_answers();
+  const size_t answers = batch_.size();
   plan_prompts();
+  const auto start = std::chrono::steady_clock::now();
   run();
   for (RunningRequest* request : complete_) request->begin_answers(pool_);
   consume();
+  if (batch_.size() == answers) {
+    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+    engine_.step_times->record(answers, time.count());
+  }
   settle();
 }
 
@@ -162,11 +168,7 @@ void Batcher::run() {
       });
   computed_ += batch_.size();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (prompts) {
-    tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
-  } else {
-    engine_.step_times->record(batch_.size(), seconds);
-  }
+  if (prompts) tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
 }
 
 void Batcher::take_logits(std::span<const float> logits, std::span<const Row> rows) {

@@ -44,7 +44,9 @@ TEST(Beams, ScoresAreThoseOfTheirTokens) {
   for (size_t i = 0; i < answers.size(); ++i) {
     ASSERT_TRUE(answers[i].score);
     EXPECT_NEAR(*answers[i].score, score_of(*engine, kPrompt, answers[i].tokens), 1e-4);
-    if (i > 0) EXPECT_GE(*answers[i - 1].score, *answers[i].score);
+    if (i > 0) {
+      EXPECT_GE(*answers[i - 1].score, *answers[i].score);
+    }
     EXPECT_NE(answers[i].reason, StopReason::cancelled);
   }
 }
@@ -172,7 +174,9 @@ TEST(Speculation, ADraftModelChangesNoAnswer) {
       EXPECT_EQ(engine->generate(kPrompt, params).tokens, drafted.tokens);
       EXPECT_GT(drafted.drafted, 20u);
       // The model itself is right up to where the answer ends within its last draft.
-      if (draft == &model && seed == 0) EXPECT_GE(drafted.accepted + 16, drafted.drafted);
+      if (draft == &model && seed == 0) {
+        EXPECT_GE(drafted.accepted + 16, drafted.drafted);
+      }
     }
   }
 }

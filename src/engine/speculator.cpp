@@ -9,7 +9,7 @@ namespace nibble {
 namespace {
 
 /// So much more than without guesses must be expected: rates and times are estimates.
-constexpr double kMargin = 1.05;
+constexpr double kMargin = 1.1;
 
 }  // namespace
 

@@ -108,16 +108,26 @@ const Configuration* ConfigurationPool::step(const Configuration* from, uint8_t 
     from->next = std::make_unique<std::array<const Configuration*, 256>>();
     from->next->fill(nullptr);
   }
-  const Configuration*& next = (*from->next)[byte];
-  if (next != nullptr) return next;
+  if (const Configuration* known = (*from->next)[byte]) return known;
   std::vector<uint32_t> reached;
+  size_t first = 0, last = 255;  // of the bytes around this one that the same edges read
   for (const uint32_t id : from->positions) {
     const Position p = positions_[id];
     for (const Automaton::Edge& edge : automaton_->state(p.node).edges) {
-      if (byte >= edge.low && byte <= edge.high) reached.push_back(intern({edge.to, 0, p.parent}));
+      if (byte < edge.low) {
+        last = std::min<size_t>(last, edge.low - 1);
+      } else if (byte > edge.high) {
+        first = std::max<size_t>(first, edge.high + 1);
+      } else {
+        first = std::max<size_t>(first, edge.low);
+        last = std::min<size_t>(last, edge.high);
+        reached.push_back(intern({edge.to, 0, p.parent}));
+      }
     }
   }
-  return next = reached.empty() ? dead_ : close(std::move(reached));
+  const Configuration* next = reached.empty() ? dead_ : close(std::move(reached));
+  std::fill(from->next->begin() + ptrdiff_t(first), from->next->begin() + ptrdiff_t(last) + 1, next);
+  return next;
 }
 
 uint32_t ConfigurationPool::import(uint32_t position, const ConfigurationPool& from) {

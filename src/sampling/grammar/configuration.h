@@ -29,6 +29,9 @@ struct Configuration {
   bool may_end = false;
   /// Where each byte leads, as far as it was asked: null for not yet known, `dead()` for nowhere.
   mutable std::unique_ptr<std::array<const Configuration*, 256>> next;
+  /// Classes of bytes (TokenTable::byte_class) that all lead back here, once that was asked often enough.
+  mutable uint64_t loops = 0;
+  mutable uint32_t visits = 0;
 };
 
 /// Makes the automaton deterministic, state by state as texts come to them (the subset construction, over

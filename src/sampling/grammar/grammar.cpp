@@ -17,6 +17,9 @@ using Mask = std::vector<uint64_t>;
 /// Beyond so many a cache begins anew: some tens of megabytes.
 constexpr size_t kMostConfigurations = 20'000, kMostMaskWords = 4'000'000;
 
+/// A state that walks have met so often is worth a look at all of its bytes.
+constexpr uint32_t kVisitsOfLoops = 500;
+
 }  // namespace
 
 /// What was found out about the automaton's states so far.
@@ -27,6 +30,7 @@ struct Grammar::Cache {
   std::unordered_map<const Configuration*, std::shared_ptr<const Mask>> masks;
 
   std::shared_ptr<const Mask> mask(const Configuration* from, const TokenTable& tokens);
+  uint64_t loops(const Configuration* configuration);
   Mask compute_mask(const Configuration* from, const TokenTable& tokens);
   void renew_when_full(size_t words) {
     if (pool->size() <= kMostConfigurations && masks.size() * words <= kMostMaskWords) return;
@@ -34,6 +38,17 @@ struct Grammar::Cache {
     pool = std::make_shared<ConfigurationPool>(automaton);
   }
 };
+
+/// Inside of a string most bytes lead back to where they came from: what hangs below a token's node there
+/// need not be walked when it has no other bytes.
+uint64_t Grammar::Cache::loops(const Configuration* configuration) {
+  uint64_t all = ~uint64_t(0);
+  for (int byte = 0; byte < 256; ++byte) {
+    if (pool->step(configuration, uint8_t(byte)) != configuration)
+      all &= ~TokenTable::byte_class(uint8_t(byte));
+  }
+  return all;
+}
 
 /// Walks the tree of tokens beside the automaton and leaves out what hangs below a byte that leads nowhere.
 Mask Grammar::Cache::compute_mask(const Configuration* from, const TokenTable& tokens) {
@@ -55,6 +70,12 @@ Mask Grammar::Cache::compute_mask(const Configuration* from, const TokenTable& t
       continue;
     }
     path[node.depth + 1] = next;
+    if (++next->visits == kVisitsOfLoops) next->loops = loops(next);
+    if (node.below != 0 && (node.below & ~next->loops) == 0) {
+      for (const int32_t id : tokens.ids_from(i)) set(id);
+      i = node.next;
+      continue;
+    }
     for (const int32_t id : tokens.ids(i)) set(id);
     ++i;
   }
