@@ -1,6 +1,7 @@
 #include "sampling/processors.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <limits>
@@ -83,14 +84,34 @@ double entropy(const Candidates& candidates, const std::vector<double>& weights,
   return total;
 }
 
-void check_scores(std::span<const float> scores) {
-  float best = -std::numeric_limits<float>::infinity();
-  bool bad = false;
-  for (const float s : scores) {
-    bad |= !(s < std::numeric_limits<float>::infinity());
-    best = std::max(best, s);
+/// Scores side by side, so that the compiler takes several at once.
+constexpr size_t kLanes = 16;
+
+/// The largest of them; `bad` when one is NaN or positive infinity.
+float largest_of(std::span<const float> scores, bool& bad) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  std::array<float, kLanes> best;
+  std::array<int32_t, kLanes> wrong{};
+  best.fill(-kInfinity);
+  size_t i = 0;
+  for (; i + kLanes <= scores.size(); i += kLanes) {
+    const float* s = &scores[i];
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      wrong[lane] |= s[lane] < kInfinity ? 0 : 1;
+      best[lane] = s[lane] > best[lane] ? s[lane] : best[lane];
+    }
   }
-  if (bad || std::isinf(best)) {
+  for (; i < scores.size(); ++i) {
+    wrong[0] |= scores[i] < kInfinity ? 0 : 1;
+    best[0] = std::max(best[0], scores[i]);
+  }
+  bad = std::ranges::any_of(wrong, [](int32_t w) { return w != 0; });
+  return *std::max_element(best.begin(), best.end());
+}
+
+void check_scores(std::span<const float> scores) {
+  bool bad = false;
+  if (std::isinf(largest_of(scores, bad)) || bad) {
     fail(
         "the model's scores for the next token are not finite: its weights are damaged, or outside of what "
         "this format can hold; check the file, or try a wider type");
@@ -121,7 +142,16 @@ double exponentials(const Candidates& candidates, std::vector<double>& out) {
 }
 
 int32_t argmax(std::span<const float> values) {
-  return int32_t(std::max_element(values.begin(), values.end()) - values.begin());
+  bool bad = false;
+  const float best = largest_of(values, bad);
+  size_t i = 0;
+  for (; i + kLanes <= values.size(); i += kLanes) {
+    int32_t found = 0;
+    for (size_t lane = 0; lane < kLanes; ++lane) found |= values[i + lane] == best ? 1 : 0;
+    if (found != 0) break;
+  }
+  while (i < values.size() && values[i] != best) ++i;
+  return i < values.size() ? int32_t(i) : 0;
 }
 
 void apply_repetition_penalty(std::span<float> scores, std::span<const int32_t> history, float penalty) {
@@ -168,7 +198,8 @@ void apply_mask(std::span<float> scores, std::span<const uint64_t> allowed) {
 
 void apply_temperature(std::span<float> scores, float temperature) {
   // Softmax does not see the shift, and a tiny temperature can't overflow.
-  const float best = *std::max_element(scores.begin(), scores.end());
+  bool bad = false;
+  const float best = largest_of(scores, bad);
   for (float& s : scores) s = (s - best) / temperature;
 }
 
