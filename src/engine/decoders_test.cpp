@@ -10,18 +10,12 @@
 #include "engine/log_softmax.h"
 #include "engine/speculator.h"
 #include "engine/step_times.h"
+#include "engine/testing.h"
 #include "engine/tiny_model_test.h"
 #include "sampling/grammar/grammar.h"
 
 namespace nibble {
 namespace {
-
-GenerateParams greedy(uint32_t tokens) {
-  GenerateParams params;
-  params.sampling.greedy = true;
-  params.max_new_tokens = tokens;
-  return params;
-}
 
 const std::vector<int32_t> kPrompt = {'a', 'b', 'c', 'a', 'b'};
 

@@ -9,33 +9,19 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "base/utf8.h"
+#include "engine/testing.h"
 #include "engine/tiny_model_test.h"
+#include "formats/testing.h"
 
 namespace nibble {
 namespace {
 
-using testing::HasSubstr;
+using testing::error_of;
+using ::testing::HasSubstr;
 
 std::unique_ptr<Engine> load(const TinyModel& model, uint32_t context = 0, int threads = 2) {
   Progress::set_quiet(true);
   return Engine::load(model.path(), {.threads = threads, .context = context});
-}
-
-GenerateParams greedy(uint32_t tokens) {
-  GenerateParams params;
-  params.sampling.greedy = true;
-  params.max_new_tokens = tokens;
-  return params;
-}
-
-template <typename Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 /// The logits of a sequence, computed in one go: [tokens, vocab].
@@ -173,7 +159,7 @@ TEST(EngineGenerate, EndsAtTheEndToken) {
     ++ended;
     EXPECT_EQ(answer.reason, StopReason::end_of_turn);
     EXPECT_EQ(end, answer.tokens.end() - 1);
-    EXPECT_THAT(answer.text, testing::Not(HasSubstr("im_end")));
+    EXPECT_THAT(answer.text, ::testing::Not(HasSubstr("im_end")));
   }
   EXPECT_GT(ended, 0);
 }
@@ -190,7 +176,7 @@ TEST(EngineGenerate, FillsTheContextAndSaysSo) {
   EXPECT_EQ(answer.tokens.size(), 1u);
   const std::string error = error_of([&] { engine->generate(random_tokens(random, 16), greedy(1)); });
   EXPECT_THAT(error,
-              testing::AllOf(HasSubstr("16 tokens"), HasSubstr("context is 16"), HasSubstr("--context")));
+              ::testing::AllOf(HasSubstr("16 tokens"), HasSubstr("context is 16"), HasSubstr("--context")));
 }
 
 TEST(EngineGenerate, GreedyAnswersHaveNoSeed) {
@@ -203,7 +189,7 @@ TEST(EngineGenerate, GreedyAnswersHaveNoSeed) {
 TEST(EngineLoad, SaysBeforeTheWeightsThatATokenizerIsMissing) {
   const TinyModel model({.tokenizer = false});
   EXPECT_THAT(error_of([&] { Engine::load(model.path(), {.needs_tokenizer = true}); }),
-              testing::AllOf(HasSubstr("no tokenizer"), HasSubstr("use a model that has one")));
+              ::testing::AllOf(HasSubstr("no tokenizer"), HasSubstr("use a model that has one")));
 }
 
 TEST(EngineGenerate, CanBeCancelled) {
@@ -230,7 +216,7 @@ TEST(EngineGenerate, RefusesWhatItCannotDo) {
   params.sampling.top_p = 2;
   EXPECT_THAT(error_of([&] { engine->generate(std::vector<int32_t>{1}, params); }), HasSubstr("top_p is 2"));
   EXPECT_THAT(error_of([&] { load(model, 100'000); }),
-              testing::AllOf(HasSubstr("128"), HasSubstr("100000"), HasSubstr("--context")));
+              ::testing::AllOf(HasSubstr("128"), HasSubstr("100000"), HasSubstr("--context")));
 }
 
 TEST(EngineGenerate, RowsWithoutATokenHaveNoText) {
@@ -392,7 +378,7 @@ TEST(EngineScore, RefusesQuestionsItCannotScore) {
   EXPECT_THAT(score({{1}, {{1'000'000}}}), HasSubstr("token 1000000"));
   EXPECT_THAT(score({{1'000'000}, {{1}}}), HasSubstr("1000000"));
   EXPECT_THAT(score({std::vector<int32_t>(10, 1), {std::vector<int32_t>(8, 1)}}),
-              testing::AllOf(HasSubstr("17 tokens"), HasSubstr("context is 16"), HasSubstr("--context")));
+              ::testing::AllOf(HasSubstr("17 tokens"), HasSubstr("context is 16"), HasSubstr("--context")));
   EXPECT_EQ(score({std::vector<int32_t>(10, 1), {std::vector<int32_t>(7, 1)}}), "no error");
 }
 

@@ -9,13 +9,16 @@
 #include <thread>
 
 #include "base/progress.h"
+#include "engine/testing.h"
 #include "engine/tiny_model_test.h"
+#include "formats/testing.h"
 
 namespace nibble {
 namespace {
 
 using std::chrono::milliseconds;
-using testing::HasSubstr;
+using testing::error_of;
+using ::testing::HasSubstr;
 
 /// Far more than anything here takes: a test that waits so long has failed.
 constexpr milliseconds kLong{60'000};
@@ -27,13 +30,6 @@ std::unique_ptr<Engine> load(const TinyModel& model, uint32_t context = 0) {
 
 uint64_t cache_blocks(const Engine& engine, uint32_t blocks) {
   return KvCache::bytes_for(engine.model().config(), blocks, kKvBlock, KvType::f16);
-}
-
-GenerateParams greedy(uint32_t tokens) {
-  GenerateParams params;
-  params.sampling.greedy = true;
-  params.max_new_tokens = tokens;
-  return params;
 }
 
 GenerateParams seeded(uint64_t seed, uint32_t tokens) {
@@ -80,16 +76,6 @@ std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1) {
 
 Result ask(Scheduler& scheduler, std::vector<int32_t> prompt, const GenerateParams& params) {
   return collect(*scheduler.submit({std::move(prompt), params}))[0];
-}
-
-template <typename Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 void wait_until(const std::function<bool()>& condition) {
@@ -238,8 +224,8 @@ TEST(Scheduler, RefusesWhatCanNeverFit) {
   };
   GenerateParams params = greedy(10);
   params.choices = 3;
-  EXPECT_THAT(error({1}, params), testing::AllOf(HasSubstr("3 answers"), HasSubstr("at most 2")));
-  EXPECT_THAT(error({1}, greedy(200)), testing::AllOf(HasSubstr("256 tokens"), HasSubstr("has 192")));
+  EXPECT_THAT(error({1}, params), ::testing::AllOf(HasSubstr("3 answers"), HasSubstr("at most 2")));
+  EXPECT_THAT(error({1}, greedy(200)), ::testing::AllOf(HasSubstr("256 tokens"), HasSubstr("has 192")));
   params.choices = 0;
   EXPECT_THAT(error({1}, params), HasSubstr("choices"));
   EXPECT_THAT(error({}, greedy(1)), HasSubstr("empty"));
