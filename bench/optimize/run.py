@@ -65,8 +65,10 @@ class Run:
 
     def evaluate(self, path):
         bits = json.loads(self.nibble("inspect", path, "--json"))["bits_per_weight"]
-        kld = json.loads(self.nibble("eval", path, "--kld", self.options.text, "--base", self.options.model,
-                                     "--chunks", self.options.chunks, "--json"))
+        saved = self.options.work / f"base-{self.options.chunks}.gguf"
+        base = [saved] if saved.exists() else [self.options.model, "--save-base-logits", saved]
+        kld = json.loads(self.nibble("eval", path, "--kld", self.options.text, "--chunks", self.options.chunks,
+                                     "--json", "--base", *base))
         size = path.stat().st_size
         path.unlink()
         return {"bytes": size, "bits_per_weight": bits, "kld": kld["kld"], "kld_stderr": kld["kld_stderr"],

@@ -107,9 +107,11 @@ class Review:
         cache = ["--kv-type", one["type"]] if one["method"] == "kv" else []
         model, (seconds, memory) = (self.base, (0, 0)) if cache else (out, self.quantize(one, out))
         bits = json.loads(self.nibble("inspect", model, "--json")[0])["bits_per_weight"]
+        saved = self.options.work / f"base-{self.options.chunks}.gguf"
+        base = [saved] if saved.exists() else [self.base, "--save-base-logits", saved]
         arc, kld = json.loads(self.nibble("eval", model, "--arc", self.options.arc, "--limit", self.options.limit,
-                                          "--kld", self.options.text, "--base", self.base, "--chunks",
-                                          self.options.chunks, *cache, "--json")[0])
+                                          "--kld", self.options.text, "--chunks", self.options.chunks, *cache,
+                                          "--json", "--base", *base)[0])
         out.unlink(missing_ok=True)
         return {**one, "bits_per_weight": bits, "seconds": seconds, "memory": memory, "acc": arc["acc"],
                 "acc_stderr": arc["acc_stderr"], "right": [q["pred"] == q["gold"] for q in arc["questions"]],

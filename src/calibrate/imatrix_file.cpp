@@ -171,11 +171,6 @@ void write_binary(const Imatrix& imatrix, const std::filesystem::path& path) {
   file.commit();
 }
 
-bool is_gguf(const std::filesystem::path& path) {
-  const MappedFile file(path);
-  return file.bytes().size() >= 4 && std::memcmp(file.bytes().data(), "GGUF", 4) == 0;
-}
-
 }  // namespace
 
 Imatrix read_imatrix(const std::filesystem::path& path) {

@@ -11,6 +11,7 @@
 #include "cli/commands.h"
 #include "cli/json_output.h"
 #include "cli/kv_type_option.h"
+#include "cli/output_path.h"
 #include "evaluate/results_json.h"
 
 namespace nibble {
@@ -22,7 +23,7 @@ using nlohmann::ordered_json;
 struct EvalFlags {
   CommonOptions common;
   JsonOutput json;
-  std::string model, base, arc_path, arc_style = "continuation", perplexity, kld;
+  std::string model, base, save_base_logits, arc_path, arc_style = "continuation", perplexity, kld;
   uint64_t limit = 0, seed = 0;
   WindowOptions windows;
   KvType kv_type = KvType::f16;
@@ -119,11 +120,26 @@ void print_kld(const EvalFlags& options, const KldResult& result) {
              result.base.standard_error(), result.log_ratio.mean, result.log_ratio.standard_error);
 }
 
-ordered_json run_kld(const EvalFlags& options, Engine& engine) {
-  const auto windows = windows_of(options.kld, options, engine);
+KldResult compare(const EvalFlags& options, Engine& engine, const std::vector<Window>& windows) {
+  const std::string& save = options.save_base_logits;
+  if (const auto saved = SavedLogits::open(options.base)) {
+    if (!save.empty())
+      throw_usage("--save-base-logits: {} is such a file already; name a model by --base", options.base);
+    return evaluate_kld(engine, *saved, windows);
+  }
   // Its cache loses nothing, so that a model compared with itself shows what --kv-type costs.
   const auto base = load(options.base, options, KvType::f32);
-  const KldResult result = evaluate_kld(engine, *base, windows);
+  if (save.empty()) {
+    ModelLogits logits(*base);
+    return evaluate_kld(engine, logits, windows);
+  }
+  ModelLogits logits(*base, save, windows);
+  return evaluate_kld(engine, logits, windows);
+}
+
+ordered_json run_kld(const EvalFlags& options, Engine& engine) {
+  const auto windows = windows_of(options.kld, options, engine);
+  const KldResult result = compare(options, engine, windows);
   if (!options.json.to_stdout()) print_kld(options, result);
   ordered_json json = to_json(result, options.kld, options.windows);
   json["base"] = options.base;
@@ -133,7 +149,9 @@ ordered_json run_kld(const EvalFlags& options, Engine& engine) {
 void run_eval(const EvalFlags& options) {
   check(options);
   for (const std::string& text : {options.perplexity, options.kld}) check_input_file(text);
-  options.json.check({options.model, options.base, options.perplexity, options.kld});
+  const std::vector<std::string> inputs = {options.model, options.base, options.perplexity, options.kld};
+  options.json.check(inputs);
+  if (!options.save_base_logits.empty()) check_output_path("--save-base-logits", options.save_base_logits, inputs);
   Progress::set_quiet(options.common.quiet);
   const std::optional<ArcData> data = arc_data(options);
   const auto engine = load(options.model, options, options.kv_type);
@@ -178,7 +196,18 @@ void add_eval(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--perplexity", options->perplexity, "Perplexity of a text file")->type_name("FILE");
   command->add_option("--kld", options->kld, "Divergence from --base over a text file")->type_name("FILE");
-  command->add_option("--base", options->base, "The model that --kld compares with")->type_name("MODEL");
+  CLI::Option* base =
+      command
+          ->add_option("--base", options->base,
+                       "The model that --kld compares with, or its logits from --save-base-logits")
+          ->type_name("MODEL");
+  command
+      ->add_option(
+          "--save-base-logits", options->save_base_logits,
+          "Write the base's logits into a file that --base takes later, instead of running it again: "
+          "4 bytes for each token of the vocabulary and position")
+      ->needs(base)
+      ->type_name("FILE");
   command->add_option("--context", options->windows.context, "Tokens of a chunk of text")
       ->check(CLI::Range(2, 1 << 20))
       ->capture_default_str();

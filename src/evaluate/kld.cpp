@@ -5,24 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/error.h"
 #include "base/progress.h"
 #include "engine/log_softmax.h"
 
 namespace nibble {
 
 namespace {
-
-void check_same_vocabulary(const Engine& engine, const Engine& base) {
-  const uint32_t vocab = engine.model().config().vocab, base_vocab = base.model().config().vocab;
-  const bool differ =
-      vocab != base_vocab || (engine.has_tokenizer() && base.has_tokenizer() &&
-                              engine.tokenizer().vocabulary().tokens != base.tokenizer().vocabulary().tokens);
-  if (differ) {
-    fail("{}: its vocabulary is not that of {}; --base must be the model that this one was made from",
-         base.model().checkpoint().path().string(), engine.model().checkpoint().path().string());
-  }
-}
 
 template <typename Value>
 Estimate estimate_of(std::span<const TokenDivergence> tokens, Value value) {
@@ -67,36 +55,29 @@ KldResult summarize_divergence(std::span<const TokenDivergence> tokens, uint64_t
   return result;
 }
 
-KldResult evaluate_kld(Engine& engine, Engine& base, const std::vector<Window>& windows) {
-  check_same_vocabulary(engine, base);
+KldResult evaluate_kld(Engine& engine, BaseLogits& base, const std::vector<Window>& windows) {
+  base.check(engine, windows);
   Progress progress("KL divergence", windows.size(), "windows");
   const size_t vocab = engine.model().config().vocab;
   std::vector<TokenDivergence> tokens;
-  std::vector<float> base_logits;  // [scored positions of a window, vocab]
   double sum = 0;
-  for (const Window& window : windows) {
-    const std::span input(window.tokens.data(), window.tokens.size() - 1);
+  for (size_t w = 0; w < windows.size(); ++w) {
+    const Window& window = windows[w];
     const size_t from = window.first_target - 1;
-    base_logits.clear();
-    base.logits(
-        input,
-        [&](size_t, auto logits, size_t) {
-          base_logits.insert(base_logits.end(), logits.begin(), logits.end());
-        },
-        from);
+    const std::span<const float> base_logits = base.of(windows, w);
     const auto compare = [&](size_t first, std::span<const float> logits, size_t rows) {
       const size_t before = tokens.size();
       tokens.resize(before + rows);
       engine.pool().parallel_for(rows, 1, [&](size_t begin, size_t end) {
         for (size_t row = begin; row < end; ++row) {
-          const std::span base_row(base_logits.data() + (first + row - from) * vocab, vocab);
-          tokens[before + row] =
-              token_divergence(logits.subspan(row * vocab, vocab), base_row, window.tokens[first + row + 1]);
+          tokens[before + row] = token_divergence(logits.subspan(row * vocab, vocab),
+                                                  base_logits.subspan((first + row - from) * vocab, vocab),
+                                                  window.tokens[first + row + 1]);
         }
       });
       for (size_t i = before; i < tokens.size(); ++i) sum += tokens[i].kld;
     };
-    engine.logits(input, compare, from);
+    engine.logits(std::span(window.tokens).first(window.tokens.size() - 1), compare, from);
     progress.add(1, fmt::format("KLD {:.6f}", sum / double(tokens.size())));
   }
   return summarize_divergence(tokens, windows.size());

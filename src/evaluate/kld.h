@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "evaluate/base_logits.h"
 #include "evaluate/perplexity.h"
 #include "evaluate/statistics.h"
 #include "evaluate/windows.h"
@@ -32,8 +33,7 @@ struct KldResult {
 /// Summarizes the tokens of `windows` windows.
 KldResult summarize_divergence(std::span<const TokenDivergence> tokens, uint64_t windows);
 
-/// Runs both models window by window and keeps the base's logits of one window only. Throws Error when
-/// their vocabularies differ.
-KldResult evaluate_kld(Engine& engine, Engine& base, const std::vector<Window>& windows);
+/// Runs the model window by window beside the base's logits. Throws Error when these are not for it.
+KldResult evaluate_kld(Engine& engine, BaseLogits& base, const std::vector<Window>& windows);
 
 }  // namespace nibble

@@ -69,6 +69,9 @@ class GgufMetadata {
   std::map<std::string, size_t, std::less<>> index_;
 };
 
+/// Whether a file begins as GGUF does. Throws Error naming the path when it cannot be read.
+bool is_gguf(const std::filesystem::path& path);
+
 /// A mapped GGUF file, checked completely at opening: afterwards every view lies inside the file.
 class GgufFile {
  public:

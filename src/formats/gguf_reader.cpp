@@ -408,6 +408,11 @@ void GgufParser::check_overlap(uint64_t data_begin) const {
   }
 }
 
+bool is_gguf(const std::filesystem::path& path) {
+  const MappedFile file(path);
+  return file.bytes().size() >= 4 && std::memcmp(file.bytes().data(), "GGUF", 4) == 0;
+}
+
 std::shared_ptr<GgufFile> GgufFile::open(const std::filesystem::path& path) {
   auto mapping = std::make_unique<MappedFile>(path);
   auto file = parse(mapping->bytes(), path.string());

@@ -53,7 +53,8 @@ Measured Measurer::measure(const std::filesystem::path& model, bool with_arc) {
   result.file_bytes = checkpoint.file_bytes();
   result.bits_per_weight = checkpoint.bits_per_weight();
   result.memory_bytes = plan_memory(checkpoint, options_.context, options_.kv_type).total();
-  result.kld = evaluate_kld(*engine, *original_, held_out_.windows);
+  ModelLogits original(*original_);
+  result.kld = evaluate_kld(*engine, original, held_out_.windows);
   if (with_arc) measure_arc(*engine, result);
   result.tokens_per_s = decode_speed(*engine, options_.kv_type);
   return result;
