@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/html.h"
+
 namespace nibble {
 
 namespace {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/html.h"
 #include "evaluate/html_page.h"
 #include "evaluate/report_table.h"
 #include "evaluate/scatter_plot.h"

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/html.h"
+
 namespace nibble {
 
 namespace {
@@ -94,32 +96,6 @@ double outside(const Box& box, const Box& frame) {
 }
 
 }  // namespace
-
-std::string escape_html(const std::string& text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 std::vector<double> round_ticks(double low, double high, int count) {
   if (!(high > low)) high = low + 1;

@@ -27,9 +27,6 @@ struct ScatterPlot {
 /// in CSS pixels is where text has its own size.
 std::string scatter_svg(const ScatterPlot& plot, double width = 480);
 
-/// Text for HTML: & < > " ' become entities.
-std::string escape_html(const std::string& text);
-
 /// Ticks at round steps from at or below `low` to at or above `high`, about `count` of them.
 std::vector<double> round_ticks(double low, double high, int count);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/html.h"
 #include "evaluate/comparison.h"
 #include "evaluate/html_page.h"
 #include "model/tensor_names.h"

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "base/html.h"
 #include "text/jinja/filters.h"
 #include "text/jinja/format.h"
 #include "text/jinja/json.h"

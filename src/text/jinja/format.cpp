@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "base/html.h"
 #include "base/utf8.h"
 #include "text/jinja/format_number.h"
 #include "text/jinja/operators.h"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "base/html.h"
 #include "text/jinja/format.h"
 #include "text/jinja/text.h"
 #include "text/jinja/unicode.h"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "base/html.h"
 #include "text/jinja/format.h"
 #include "text/jinja/operators.h"
 #include "text/jinja/string_predicates.h"

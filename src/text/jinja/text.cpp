@@ -132,32 +132,6 @@ std::string quoted_ascii(std::string_view text) {
   return quote(text, true);
 }
 
-std::string escape_html(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      case '"':
-        out += "&#34;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string to_text(Runtime& runtime, const Value& value) {
   if (value.is_string()) return value.text();
   if (value.is_undefined()) return "";

@@ -19,7 +19,5 @@ std::string float_text(double value);
 std::string in_quotes(std::string_view text);
 /// As quoted, with everything outside ASCII escaped: Python's ascii().
 std::string quoted_ascii(std::string_view text);
-/// & < > ' " as HTML entities, as markupsafe does.
-std::string escape_html(std::string_view text);
 
 }  // namespace nibble::jinja
