@@ -93,6 +93,17 @@ def test_reads_what_the_safetensors_package_writes(nibble, tmp_path):
     assert report["parameters"] == sum(w.size for w in weights.values())
 
 
+def test_a_synthetic_model_with_a_tokenizer_takes_text(nibble, smol_model, tmp_path):
+    path = tmp_path / "synthetic.gguf"
+    shape = ("synth", "--shape", "smollm2-135m", "--layers", 1, "--type", "q4_0", "-o", path, "--quiet")
+    nibble(*shape, "--tokenizer", smol_model)
+    ids, wanted = (nibble("tokenize", model, "--text", "Hello").stdout for model in (path, smol_model))
+    assert ids == wanted
+    assert nibble("generate", path, "-p", "Hello", "--max-new-tokens", 3, "--quiet").stdout
+    other = nibble("synth", "--shape", "llama2-7b", *shape[3:], "--tokenizer", smol_model, check=False)
+    assert other.returncode == 2 and "49152" in other.stderr and "32000" in other.stderr
+
+
 @pytest.mark.parametrize("type_", ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q2_k", "iq4_xs", "mxfp4"])
 def test_the_gguf_package_reads_what_nibble_writes(nibble, tmp_path, type_):
     path = tmp_path / "synthetic.gguf"

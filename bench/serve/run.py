@@ -6,7 +6,8 @@ request waits for its first token while they are served.
 
 Starts `nibble serve` on a free port. One client and --clients of them stream answers of --tokens tokens, in
 alternation; each has a prompt of its own, so that the prompt cache helps nobody, and tokens 0 and 2, which end a
-text, are ruled out. Times are those that clients see, from sending the request on; medians over the rounds.
+text, are ruled out. Drafts are off: models of random weights repeat themselves, which drafts guess. Times are
+those that clients see, from sending the request on; medians over the rounds.
 """
 
 import argparse
@@ -42,7 +43,8 @@ class Answer(threading.Thread):
         super().__init__()
         self.server = server
         self.body = {"prompt": f"{number}: tell a story.", "max_tokens": tokens, "temperature": 0, "stream": True,
-                     "logit_bias": {"0": -100, "2": -100}, "stream_options": {"include_usage": True}}
+                     "logit_bias": {"0": -100, "2": -100}, "speculation": False,
+                     "stream_options": {"include_usage": True}}
         self.first, self.count = None, 0
         self.sent = time.monotonic()
         self.start()

@@ -4,12 +4,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "base/progress.h"
 #include "calibrate/recipe.h"
 #include "cli/commands.h"
 #include "cli/output_path.h"
+#include "engine/vocabulary_loader.h"
 #include "model/synthetic.h"
 
 namespace nibble {
@@ -18,12 +20,22 @@ namespace {
 
 struct SynthFlags {
   CommonOptions common;
-  std::string shape, output;
+  std::string shape, output, tokenizer;
   RecipeRequest request;
   uint64_t seed = 1;
   uint32_t layers = 0;
   bool pure = false, json = false;
 };
+
+/// Tokens for the model, which then takes text.
+void add_tokenizer(const std::string& path, const ModelConfig& config, GgufMetadata& metadata) {
+  const Vocabulary vocabulary = open_vocabulary(path);
+  if (vocabulary.tokens.size() > config.vocab) {
+    throw_usage("--tokenizer {}: it has {} tokens, but the shape has room for {}: give that model's own",
+                path, vocabulary.tokens.size(), config.vocab);
+  }
+  write_vocabulary(vocabulary, metadata);
+}
 
 GgufMetadata metadata_of(const Recipe& recipe) {
   GgufMetadata metadata;
@@ -42,7 +54,9 @@ void run_synth(const SynthFlags& options) {
   if (options.layers > 0) config.n_layers = options.layers;
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto type_of = [&](const TensorView& tensor) { return recipe_choice(recipe, config, tensor).dtype; };
-  write_synthetic(options.output, config, type_of, options.seed, metadata_of(recipe), pool);
+  GgufMetadata metadata = metadata_of(recipe);
+  if (!options.tokenizer.empty()) add_tokenizer(options.tokenizer, config, metadata);
+  write_synthetic(options.output, config, type_of, options.seed, std::move(metadata), pool);
   const uint64_t bytes = std::filesystem::file_size(options.output);
   if (options.json) {
     const nlohmann::ordered_json out = {{"output", options.output},
@@ -81,6 +95,12 @@ void add_synth(CLI::App& app) {
   command->add_flag("--pure", options->pure, "Every matrix gets --type, the output too");
   command->add_option("--layers", options->layers, "Fewer or more layers than the shape has")
       ->check(CLI::Range(1u, 1000u));
+  command
+      ->add_option(
+          "--tokenizer", options->tokenizer,
+          "A GGUF file, or a directory with tokenizer.json or tokenizer.model, whose tokens the model "
+          "gets; without one it takes token ids alone")
+      ->type_name("MODEL");
   command->add_option("--seed", options->seed, "The same seed gives the same file")->check(not_negative());
   command->add_flag("--json", options->json, "Print the result as JSON");
 }

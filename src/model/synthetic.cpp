@@ -50,8 +50,8 @@ void write_synthetic(const std::filesystem::path& path, const ModelConfig& confi
                      const TypeOfTensor& type_of, uint64_t seed, GgufMetadata metadata, ThreadPool& pool) {
   write_config(config, metadata);
   metadata.set("nibble.synthetic.seed", seed);
-  // Without it llama.cpp refuses the file.
-  metadata.set("tokenizer.ggml.model", std::string("none"));
+  // Without one llama.cpp refuses the file.
+  if (!metadata.contains("tokenizer.ggml.model")) metadata.set("tokenizer.ggml.model", std::string("none"));
   std::vector<TensorView> tensors = tensors_of(config);
   std::vector<GgufWriter::Tensor> declared;
   uint64_t total = 0;
