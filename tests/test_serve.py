@@ -185,6 +185,53 @@ def test_beams(client):
             client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x"}], extra_body=wrong)
 
 
+def token_id(text):
+    """The tiny model's token of a text as log-probabilities name it."""
+    named = {"<|begin|>": tiny_model.BEGIN, "<|im_end|>": tiny_model.END, "<|im_start|>": tiny_model.START}
+    if text in named:
+        return named[text]
+    data = bytes.fromhex(text[len("bytes:\\x"):]) if text.startswith("bytes:") else text.encode()
+    assert len(data) == 1, text
+    return data[0]
+
+
+def test_beams_have_logprobs(client, tiny, nibble, tmp_path):
+    """Those of the model, whatever penalties did to the search: by NumPy, from what `nibble logits` says."""
+    import numpy as np
+    prompt = [104, 101, 108, 108, 111]
+    answer = client.completions.create(model="tiny", prompt=prompt, max_tokens=6, n=3, logprobs=4, extra_body={
+        "num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.3, "repetition_penalty": 1.2})
+    assert len({tuple(c.logprobs.tokens) for c in answer.choices}) > 1
+    for choice in answer.choices:
+        ids = [token_id(t) for t in choice.logprobs.tokens]
+        assert 1 <= len(ids) <= 6
+        nibble("logits", tiny, "--tokens", ",".join(map(str, prompt + ids)), "-o", tmp_path / "logits.npy")
+        logits = np.load(tmp_path / "logits.npy").astype(np.float64)
+        reference = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        for i, token in enumerate(ids):
+            row = reference[len(prompt) - 1 + i]
+            assert math.isclose(choice.logprobs.token_logprobs[i], row[token], abs_tol=2e-3)
+            tops = choice.logprobs.top_logprobs[i]
+            assert len(tops) in (4, 5)  # the chosen token too
+            np.testing.assert_allclose(sorted(tops.values())[-4:], np.sort(row)[-4:], atol=2e-3)
+            for text, logprob in tops.items():
+                assert math.isclose(logprob, row[token_id(text)], abs_tol=2e-3)
+
+
+def test_beams_of_a_chat_have_logprobs(client):
+    body = {"n": 2, "logprobs": True, "top_logprobs": 2, "extra_body": {"num_beams": 3}}
+    whole = ask(client, **body)
+    # Without a penalty they are what the search goes by, best first.
+    means = [sum(t.logprob for t in c.logprobs.content) / len(c.logprobs.content) for c in whole.choices]
+    assert len(means) == 2 and means[0] >= means[1]
+    assert all(len(t.top_logprobs) == 2 for c in whole.choices for t in c.logprobs.content)
+    chunks = list(ask(client, stream=True, **body))
+    for choice in whole.choices:
+        streamed = [t for c in chunks if c.choices[0].index == choice.index and c.choices[0].logprobs
+                    for t in c.choices[0].logprobs.content]
+        assert [t.model_dump() for t in streamed] == [t.model_dump() for t in choice.logprobs.content]
+
+
 def test_speculation_changes_no_answer(client):
     text = "one two three one two three one two three " * 3
     drafted = ask(client, text, max_tokens=60)

@@ -48,9 +48,6 @@ void check_params(const GenerateParams& params, const Engine::Impl& engine) {
     fail("{} choices of a beam search were asked for: num_return_sequences says how many of its answers come",
          params.choices);
   }
-  if (params.top_logprobs >= 0) {
-    fail("log-probabilities of tokens are not given with beams: leave top_logprobs or the beams out");
-  }
 }
 
 /// None where it is off, or a longer sequence turns the positions of all its tokens.

@@ -312,6 +312,27 @@ TEST(Scheduler, ChoicesShareTheirPromptAndAreIndependent) {
   EXPECT_EQ(scheduler.status().generated, tokens);
 }
 
+/// Each token's log-probability, and its place among the most probable ones, by Engine::score.
+void expect_logprobs_of_score(Engine& reference, std::span<const TokenLogprob> tokens, size_t top) {
+  ScoreRequest score{{tokens[0].id}, {{}}};
+  for (size_t i = 1; i < tokens.size(); ++i) score.continuations[0].push_back(tokens[i].id);
+  const auto scores = reference.score(std::span(&score, 1))[0][0];
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    const TokenLogprob& token = tokens[i];
+    EXPECT_EQ(token.logprob, float(scores[i - 1].log_probability));
+    ASSERT_EQ(token.top.size(), top);
+    for (size_t k = 1; k < top; ++k) EXPECT_LE(token.top[k].second, token.top[k - 1].second);
+    EXPECT_EQ(token.top[0].first == token.id, scores[i - 1].greedy);
+    const auto has = std::find_if(token.top.begin(), token.top.end(),
+                                  [&](const auto& entry) { return entry.first == token.id; });
+    if (has != token.top.end()) {
+      EXPECT_EQ(has->second, token.logprob);
+    } else {
+      EXPECT_LE(token.logprob, token.top.back().second);
+    }
+  }
+}
+
 TEST(Scheduler, LogprobsAreThoseOfScore) {
   const TinyModel model({.context = 512});
   auto engine = load(model), reference = load(model);
@@ -329,22 +350,56 @@ TEST(Scheduler, LogprobsAreThoseOfScore) {
   std::vector<TokenLogprob> tokens(handle->prompt_logprobs().begin(), handle->prompt_logprobs().end());
   ASSERT_EQ(tokens.size(), prompt.size());
   tokens.insert(tokens.end(), result.tokens.begin(), result.tokens.end());
-  ScoreRequest score{{prompt[0]}, {{}}};
-  for (size_t i = 1; i < tokens.size(); ++i) score.continuations[0].push_back(tokens[i].id);
-  EXPECT_TRUE(std::equal(prompt.begin() + 1, prompt.end(), score.continuations[0].begin()));
-  const auto scores = reference->score(std::span(&score, 1))[0][0];
-  for (size_t i = 1; i < tokens.size(); ++i) {
-    const TokenLogprob& token = tokens[i];
-    EXPECT_EQ(token.logprob, float(scores[i - 1].log_probability));
-    ASSERT_EQ(token.top.size(), 4u);
-    for (size_t k = 1; k < 4; ++k) EXPECT_LE(token.top[k].second, token.top[k - 1].second);
-    EXPECT_EQ(token.top[0].first == token.id, scores[i - 1].greedy);
-    const auto has = std::find_if(token.top.begin(), token.top.end(),
-                                  [&](const auto& entry) { return entry.first == token.id; });
-    if (has != token.top.end()) {
-      EXPECT_EQ(has->second, token.logprob);
-    } else {
-      EXPECT_LE(token.logprob, token.top[3].second);
+  for (size_t i = 0; i < prompt.size(); ++i) EXPECT_EQ(tokens[i].id, prompt[i]);
+  expect_logprobs_of_score(*reference, tokens, 4);
+}
+
+/// With groups, whose beams meet and part, with penalties, which change the scores that beams are ranked by,
+/// and with answers that end early.
+TEST(Scheduler, LogprobsOfBeamsAreThoseOfScore) {
+  const TinyModel model({.context = 512});
+  auto engine = load(model), reference = load(model);
+  Scheduler scheduler(*engine);
+  std::mt19937 random(9);
+  const auto prompt = random_tokens(random, 70);
+  GenerateParams params = greedy(15);
+  params.top_logprobs = 3;
+  params.prompt_logprobs = true;
+  params.sampling.repetition_penalty = 1.3f;
+  params.sampling.logit_bias = {{TinyModel::kEnd, 2.0f}};
+  for (const uint32_t groups : {1, 3}) {
+    params.beams = {.num_beams = 6, .num_beam_groups = groups, .num_return_sequences = 6};
+    if (groups > 1) params.beams.diversity_penalty = 0.2f;
+    const auto handle = scheduler.submit({prompt, params});
+    const auto answers = collect(*handle, 6);
+    for (const Result& answer : answers) {
+      std::vector<TokenLogprob> tokens(handle->prompt_logprobs().begin(), handle->prompt_logprobs().end());
+      ASSERT_EQ(tokens.size(), prompt.size());
+      tokens.insert(tokens.end(), answer.tokens.begin(), answer.tokens.end());
+      expect_logprobs_of_score(*reference, tokens, 3);
+    }
+  }
+}
+
+/// Answers that a search has when it is cancelled have theirs too.
+TEST(Scheduler, CancelledBeamsHaveLogprobs) {
+  const TinyModel model({.context = 4096});
+  auto engine = load(model), reference = load(model);
+  Scheduler scheduler(*engine);
+  GenerateParams params = greedy(4000);
+  params.top_logprobs = 1;
+  params.beams = {.num_beams = 3, .num_return_sequences = 3};
+  params.sampling.logit_bias = {{TinyModel::kEnd, -100.0f}};
+  const auto handle = scheduler.submit({{1, 2}, params});
+  wait_until([&] { return scheduler.status().computed > 30; });
+  handle->cancel();
+  for (const Result& answer : collect(*handle, 3)) {
+    EXPECT_EQ(answer.reason, StopReason::cancelled);
+    ASSERT_FALSE(answer.tokens.empty());
+    const std::vector<ScoreRequest> score = {{{1, 2}, {answer.ids()}}};
+    const auto scores = reference->score(score)[0][0];
+    for (size_t i = 0; i < answer.tokens.size(); ++i) {
+      EXPECT_EQ(answer.tokens[i].logprob, float(scores[i].log_probability));
     }
   }
 }

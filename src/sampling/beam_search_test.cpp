@@ -104,9 +104,10 @@ TEST(BeamSearch, ParentsAreWhereBeamsCameFrom) {
     run(search, model, {}, 1);
     ASSERT_EQ(search.beams().size(), 6u);
     for (const Beam& beam : search.beams()) {
+      ASSERT_EQ(beam.rows.size(), beam.tokens.size());
       auto prefix = beam.tokens;
       prefix.pop_back();
-      EXPECT_EQ(prefix, before[beam.parent].tokens);
+      EXPECT_EQ(prefix, before[beam.parent()].tokens);
     }
     before.assign(search.beams().begin(), search.beams().end());
   }
