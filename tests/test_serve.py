@@ -436,20 +436,34 @@ def test_jobs(nibble_bin, tiny, tmp_path):
         assert len(server.json("GET", "/api/jobs")["jobs"]) == 2
 
 
-def test_optimize_job_is_cancelled(nibble_bin, tiny, tmp_path):
-    tiny_model.write(tmp_path / "big.gguf", hidden=512, ffn=1024, layers=4)
+def test_optimize_job_is_cancelled_resumed_and_discarded(nibble_bin, tiny, tmp_path):
+    tiny_model.write(tmp_path / "big.gguf", hidden=512, ffn=1024, layers=4, context=1024)
+    left = lambda: sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("best."))
     with Server(nibble_bin, tiny, "--threads", 1, "--models", tmp_path) as server:
-        job = {"kind": "optimize", "model": "big", "output": "best", "options": {"max_loss": "1%"}}
-        job_id = server.json("POST", "/api/jobs", job, expect=201)["id"]
-        end = time.monotonic() + 30
-        while server.json("GET", f"/api/jobs/{job_id}")["state"] == "queued" and time.monotonic() < end:
-            time.sleep(0.05)
+        order = {"kind": "optimize", "model": "big", "output": "best", "options": {"max_loss": "1%"}}
+        job_id = server.json("POST", "/api/jobs", order, expect=201)["id"]
+        job = lambda: server.json("GET", f"/api/jobs/{job_id}")
+
+        def wait_until(condition):
+            end = time.monotonic() + 90
+            while not condition() and time.monotonic() < end:
+                time.sleep(0.05)
+            assert condition(), job()
+
+        for _ in range(2):
+            wait_until(lambda: "best.gguf.optimize.partial.state" in left())
+            assert server.json("POST", f"/api/jobs/{job_id}/resume", expect=409)
+            server.json("DELETE", f"/api/jobs/{job_id}")
+            wait_until(lambda: job()["state"] == "cancelled")
+            assert job()["resumable"] and "resumed" in job()["message"]
+            assert "best.gguf.optimize.partial.state" in left() and "best.gguf" not in left()
+            assert server.json("POST", f"/api/jobs/{job_id}/resume")["state"] == "queued"
         server.json("DELETE", f"/api/jobs/{job_id}")
-        while server.json("GET", f"/api/jobs/{job_id}")["state"] == "running" and time.monotonic() < end + 60:
-            time.sleep(0.05)
-        job = server.json("GET", f"/api/jobs/{job_id}")
-        assert job["state"] == "cancelled", job
-        assert not (tmp_path / "best.gguf").exists()
+        wait_until(lambda: job()["state"] == "cancelled")
+        assert server.json("DELETE", f"/api/jobs/{job_id}")["resumable"] is False
+        assert left() == []
+        assert server.json("GET", "/api/jobs")["jobs"] == []
+        assert server.json("GET", f"/api/jobs/{job_id}", expect=404)["error"]["code"] == "job_not_found"
 
 
 def test_smollm_answers(nibble_bin, smol_model):
