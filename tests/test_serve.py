@@ -312,6 +312,22 @@ def test_health_metrics_status(server, client):
     assert "nibble_first_token_seconds_count" in text
 
 
+def test_a_draft_models_cache_is_told(nibble_bin, tiny, tmp_path):
+    draft = tiny_model.write(tmp_path / "draft.gguf", seed=2, context=256, layers=1)
+    with Server(nibble_bin, tiny, "--threads", 1, "--draft-model", draft, "--cache-memory", "2MB") as server:
+        answer = server.json("POST", "/v1/completions", {"prompt": "one two", "max_tokens": 100, "seed": 5})
+        plain = server.json("POST", "/v1/completions", {"prompt": "one two", "max_tokens": 100, "seed": 5,
+                                                        "speculation": False})
+        assert answer["choices"][0]["text"] == plain["choices"][0]["text"]
+        status = server.wait_idle()
+        memory = status["memory"]
+        assert 0 < memory["draft_cache"] < memory["cache"]
+        assert memory["cache"] + memory["draft_cache"] <= 2**21 and memory["draft_cache_used"] == 0
+        text = server.request("GET", "/metrics")[2].decode()
+        assert f'nibble_draft_cache_bytes{{model="tiny"}} {memory["draft_cache"]}' in text
+        assert 'nibble_draft_cache_used_bytes{model="tiny"} 0' in text
+
+
 def test_openapi_names_every_route(server):
     document = server.json("GET", "/openapi.json")
     assert document["openapi"].startswith("3.")

@@ -24,7 +24,13 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 }  // namespace
 
 Batcher::Batcher(Engine::Impl& engine, uint32_t running, uint32_t blocks)
-    : engine_(engine), pool_(engine.forward, running, engine.context, blocks, engine.kv_type) {}
+    : engine_(engine), pool_(engine.forward, running, engine.context, blocks, engine.kv_type) {
+  if (!engine.draft) return;
+  const uint32_t capacity = std::min(engine.context, engine.draft->model().config().context_length);
+  const uint64_t most = running * kv_blocks(capacity);
+  drafts_ = std::make_unique<DraftPool>(*engine.draft, engine.model->config().vocab, running, capacity,
+                                        uint32_t(std::min<uint64_t>(blocks, most)), engine.kv_type);
+}
 
 void Batcher::add(RunningRequest& request) {
   request.admit(pool_);
@@ -49,7 +55,7 @@ void Batcher::step() {
   plan_prompts();
   const auto start = std::chrono::steady_clock::now();
   run();
-  for (RunningRequest* request : complete_) request->begin_answers(pool_);
+  for (RunningRequest* request : complete_) request->begin_answers(pool_, drafts_.get());
   consume();
   if (batch_.size() == answers) {
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;

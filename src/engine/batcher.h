@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <span>
 #include <vector>
 
+#include "engine/draft_pool.h"
 #include "engine/engine_impl.h"
 #include "engine/running_request.h"
 #include "engine/sequence_pool.h"
@@ -15,7 +17,7 @@ namespace nibble {
 /// and slices of the prompts of those that have not begun. One thread at a time.
 class Batcher {
  public:
-  /// `running` sequences at once, with so many blocks of keys and values.
+  /// `running` sequences at once, with so many blocks of keys and values; as many at most for a draft model.
   Batcher(Engine::Impl& engine, uint32_t running, uint32_t blocks);
 
   /// Throws Error when it could never be added.
@@ -30,6 +32,7 @@ class Batcher {
 
   bool empty() const { return requests_.empty(); }
   const SequencePool& pool() const { return pool_; }
+  const DraftPool* drafts() const { return drafts_.get(); }  ///< null without a draft model
   /// Tokens so far: put through the model, chosen, and of prompts, taken from the cache.
   uint64_t computed() const { return computed_; }
   uint64_t generated() const { return generated_; }
@@ -63,6 +66,7 @@ class Batcher {
 
   Engine::Impl& engine_;
   SequencePool pool_;
+  std::unique_ptr<DraftPool> drafts_;
   std::vector<RunningRequest*> requests_;  ///< in the order in which they were added
   std::vector<BatchToken> batch_;
   std::vector<Row> rows_;                  ///< of the tokens that want logits

@@ -20,7 +20,7 @@ class BeamDecoder : public SequenceDecoder {
   uint64_t seed() const { return seed_; }  ///< 0: greedy
 
   uint32_t sequences() const override { return params_.beams.num_beams; }
-  void begin(std::span<const uint32_t> sequences) override {
+  void begin(std::span<const uint32_t> sequences, DraftPool*) override {
     sequences_.assign(sequences.begin(), sequences.end());
   }
   void plan(std::vector<BatchToken>& batch) override;

@@ -58,8 +58,9 @@ struct Result {
   }
 };
 
-/// What the choices of a request become.
-std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1) {
+/// What the choices of a request become; on_piece is called at each piece.
+std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1,
+                            const std::function<void()>& on_piece = {}) {
   std::vector<Result> results(choices);
   while (!handle.done()) {
     auto piece = handle.next(kLong);
@@ -69,6 +70,7 @@ std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1) {
     for (TokenLogprob& token : piece->tokens) result.tokens.push_back(std::move(token));
     result.text += piece->text;
     result.reason = piece->reason;
+    if (on_piece) on_piece();
   }
   for (const Result& result : results) EXPECT_TRUE(result.reason.has_value());
   return results;
@@ -202,17 +204,94 @@ TEST(Scheduler, WaitsForMemoryAndNeverRunsOut) {
   for (int32_t i = 0; i < 8; ++i) handles.push_back(scheduler.submit({{i, i + 1}, greedy(250)}));
   uint32_t most = 0;
   for (int32_t i = 0; i < 8; ++i) {
-    std::vector<int32_t> ids;
-    while (!handles[size_t(i)]->done()) {
-      const auto piece = handles[size_t(i)]->next(kLong);
-      if (!piece) continue;
-      for (const TokenLogprob& token : piece->tokens) ids.push_back(token.id);
-      most = std::max(most, scheduler.status().sequences);
-    }
+    const auto ids =
+        collect(*handles[size_t(i)], 1, [&] { most = std::max(most, scheduler.status().sequences); })[0]
+            .ids();
     EXPECT_EQ(ids, reference->generate(std::vector<int32_t>{i, i + 1}, greedy(250)).tokens);
   }
   EXPECT_GT(most, 0u);
   EXPECT_LE(most, 2u);
+}
+
+std::unique_ptr<Engine> load_with_draft(const TinyModel& model, const TinyModel& draft) {
+  Progress::set_quiet(true);
+  EngineOptions options{.threads = 2};
+  options.draft_model = draft.path();
+  return Engine::load(model.path(), options);
+}
+
+/// More answers than fit, each with a draft model's keys and values beside its own.
+TEST(Scheduler, DraftsStayWithinTheCachesMemory) {
+  const TinyModel model({.context = 512}), draft({.seed = 2, .context = 512});
+  auto engine = load_with_draft(model, draft), reference = load(model);
+  const uint64_t bound = 2 * cache_blocks(*engine, 9);  // the draft model has the same shape
+  Scheduler scheduler(*engine, {.max_sequences = 8, .cache_bytes = bound});
+  GenerateParams params = greedy(250);
+  params.speculation = Speculation::always;
+  std::vector<std::shared_ptr<RequestHandle>> handles;
+  for (int32_t i = 0; i < 8; ++i) handles.push_back(scheduler.submit({{i, i + 1}, params}));
+  uint64_t most = 0;
+  uint32_t drafted = 0;
+  for (int32_t i = 0; i < 8; ++i) {
+    const auto ids = collect(*handles[size_t(i)], 1,
+                             [&] { most = std::max(most, scheduler.status().draft_cache_used_bytes); })[0]
+                         .ids();
+    EXPECT_EQ(ids, reference->generate(std::vector<int32_t>{i, i + 1}, greedy(250)).tokens);
+    drafted += handles[size_t(i)]->usage().drafted;
+  }
+  EXPECT_GT(drafted, 0u);
+  wait_until([&] { return scheduler.status().active == 0; });
+  const SchedulerStatus status = scheduler.status();
+  EXPECT_GT(most, 0u);
+  EXPECT_LE(most, status.draft_cache_bytes);
+  EXPECT_EQ(status.draft_cache_bytes, cache_blocks(*engine, 9));
+  EXPECT_LE(status.cache_bytes + status.draft_cache_bytes, bound);
+  EXPECT_EQ(status.draft_cache_used_bytes, 0u);
+}
+
+/// 63 blocks for the first choice and 17 for each other one are enough for the large model, as they share
+/// their prompt; the draft model shares nothing, and has room for one of the four.
+TEST(Scheduler, AnswersGoOnWithoutDraftsWhereTheirCacheIsFull) {
+  const TinyModel model({.context = 4096}), draft({.seed = 2, .context = 4096});
+  auto engine = load_with_draft(model, draft), reference = load(model);
+  Scheduler scheduler(*engine, {.cache_bytes = 2 * cache_blocks(*engine, 63 + 3 * 17)});
+  std::mt19937 random(8);
+  const auto prompt = random_tokens(random, 3000);
+  GenerateParams params = seeded(5, 1000);
+  params.sampling.logit_bias = {{TinyModel::kEnd, -100.0f}};
+  params.choices = 4;
+  params.speculation = Speculation::always;
+  const auto handle = scheduler.submit({prompt, params});
+  wait_until([&] { return scheduler.status().draft_cache_used_bytes > 0; });
+  EXPECT_GE(scheduler.status().draft_cache_used_bytes, cache_blocks(*engine, 47));
+  EXPECT_LE(scheduler.status().draft_cache_used_bytes, cache_blocks(*engine, 63));
+  handle->cancel();
+  const auto answers = collect(*handle, 4);
+  params.choices = 1;
+  params.speculation = Speculation::off;
+  for (const Result& answer : answers) {
+    ASSERT_FALSE(answer.tokens.empty());
+    params.max_new_tokens = uint32_t(answer.tokens.size());
+    EXPECT_EQ(answer.ids(), reference->generate(prompt, params).tokens);
+    ++params.sampling.seed;
+  }
+  wait_until([&] { return scheduler.status().draft_cache_used_bytes == 0; });
+}
+
+/// What is cancelled gives its place back.
+TEST(Scheduler, CancelledAnswersLeaveTheDraftCache) {
+  const TinyModel model({.context = 4096}), draft({.seed = 2, .context = 256});
+  auto engine = load_with_draft(model, draft);
+  Scheduler scheduler(*engine);
+  GenerateParams params = greedy(4000);
+  params.sampling.logit_bias = {{TinyModel::kEnd, -100.0f}};
+  params.speculation = Speculation::always;
+  const auto handle = scheduler.submit({{1, 2, 3}, params});
+  wait_until([&] { return scheduler.status().draft_cache_used_bytes > 0; });
+  handle->cancel();
+  EXPECT_EQ(collect(*handle)[0].reason, StopReason::cancelled);
+  wait_until([&] { return scheduler.status().active == 0; });
+  EXPECT_EQ(scheduler.status().draft_cache_used_bytes, 0u);
 }
 
 TEST(Scheduler, RefusesWhatCanNeverFit) {
