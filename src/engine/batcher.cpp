@@ -57,9 +57,11 @@ void Batcher::step() {
   run();
   for (RunningRequest* request : complete_) request->begin_answers(pool_, drafts_.get());
   consume();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (batch_.size() == answers) {
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    engine_.step_times->record(answers, time.count());
+    engine_.step_times->record(answers, seconds);
+  } else {
+    tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
   }
   settle();
 }
@@ -154,11 +156,7 @@ void Batcher::plan_prompt(RunningRequest& request, size_t tokens) {
 }
 
 void Batcher::run() {
-  const auto start = std::chrono::steady_clock::now();
   const size_t vocab = engine_.model->config().vocab, hidden = engine_.model->config().hidden;
-  if (logits_.size() < logit_rows_ * vocab) logits_.resize(logit_rows_ * vocab);
-  const bool prompts = std::any_of(requests_.begin(), requests_.end(),
-                                   [](const RunningRequest* request) { return request->in_prompt(); });
   size_t next_row = 0, next_hidden = 0;
   pool_.run(
       batch_,
@@ -173,8 +171,6 @@ void Batcher::run() {
         }
       });
   computed_ += batch_.size();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (prompts) tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
 }
 
 void Batcher::take_logits(std::span<const float> logits, std::span<const Row> rows) {
