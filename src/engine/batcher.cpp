@@ -71,12 +71,12 @@ void Batcher::plan_answers() {
     if (request->in_prompt()) continue;
     for (const auto& decoder : request->decoders()) {
       if (decoder->ended()) continue;
-      const size_t begin = batch_.size(), first = logit_rows_;
+      const size_t begin = batch_.size(), first = rows_.size();
       decoder->plan(batch_);
       for (size_t i = begin; i < batch_.size(); ++i) {
         if (batch_[i].wants_logits) rows_.push_back({request, kNone, logit_rows_++, 1});
       }
-      shares_.push_back({request, decoder.get(), first, logit_rows_ - first});
+      shares_.push_back({request, decoder.get(), first, rows_.size() - first});
     }
   }
 }
@@ -148,10 +148,12 @@ void Batcher::plan_prompt(RunningRequest& request, size_t tokens) {
       rows_.push_back({&request, position, 0, 0});
       continue;
     }
-    rows_.push_back({&request, kNone, logit_rows_, request.decoders().size()});
-    for (const auto& decoder : request.decoders()) {
-      shares_.push_back({&request, decoder.get(), logit_rows_++, 1});
+    const auto decoders = request.decoders();
+    for (size_t i = 0; i < decoders.size(); ++i) {
+      shares_.push_back({&request, decoders[i].get(), rows_.size(), 1, i});
     }
+    rows_.push_back({&request, kNone, logit_rows_, decoders.size()});
+    logit_rows_ += decoders.size();
   }
 }
 
@@ -160,7 +162,7 @@ void Batcher::run() {
   size_t next_row = 0, next_hidden = 0;
   pool_.run(
       batch_,
-      [&](std::span<const float> logits) {
+      [&](std::span<float> logits) {
         const size_t count = logits.size() / vocab;
         take_logits(logits, std::span(rows_).subspan(next_row, count));
         next_row += count;
@@ -173,13 +175,17 @@ void Batcher::run() {
   computed_ += batch_.size();
 }
 
-void Batcher::take_logits(std::span<const float> logits, std::span<const Row> rows) {
+void Batcher::take_logits(std::span<float> logits, std::span<const Row> rows) {
   const size_t vocab = engine_.model->config().vocab;
+  const bool all = rows.size() == rows_.size();
+  in_place_ = all ? logits : std::span<float>();
+  const bool copied = !all || std::ranges::any_of(rows, [](const Row& row) { return row.decoders > 1; });
+  if (copied && logits_.size() < logit_rows_ * vocab) logits_.resize(logit_rows_ * vocab);
   engine_.pool.parallel_for(rows.size(), 1, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const Row& row = rows[i];
       const auto from = logits.subspan(i * vocab, vocab);
-      for (size_t copy = 0; copy < row.copies; ++copy) {
+      for (size_t copy = all ? 1 : 0; copy < row.decoders; ++copy) {
         std::memcpy(&logits_[(row.first + copy) * vocab], from.data(), vocab * sizeof(float));
       }
       if (row.prompt_position == kNone) continue;
@@ -193,13 +199,19 @@ void Batcher::take_logits(std::span<const float> logits, std::span<const Row> ro
   });
 }
 
+std::span<float> Batcher::logits_of(const Share& share) {
+  const size_t vocab = engine_.model->config().vocab;
+  if (share.copy == 0 && !in_place_.empty()) return in_place_.subspan(share.row * vocab, share.count * vocab);
+  return std::span(logits_).subspan((rows_[share.row].first + share.copy) * vocab, share.count * vocab);
+}
+
 void Batcher::consume() {
   const size_t vocab = engine_.model->config().vocab;
   engine_.pool.parallel_for(shares_.size(), 1, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const Share& share = shares_[i];
       try {
-        share.decoder->consume(std::span(logits_).subspan(share.first * vocab, share.count * vocab), vocab);
+        share.decoder->consume(logits_of(share), vocab);
       } catch (...) {
         const std::lock_guard lock(failing_);
         share.request->set_error(std::current_exception());

@@ -39,17 +39,18 @@ class Batcher {
   uint64_t reused() const { return reused_; }
 
  private:
-  /// Where a row of the batch's logits goes.
+  /// A row of the batch's logits.
   struct Row {
     RunningRequest* request;
     size_t prompt_position;  ///< of the token; kNone: a decoder's
-    size_t first, copies;    ///< rows of logits_
+    size_t first, decoders;  ///< rows of logits_: one for each decoder that takes the row
   };
-  /// What a decoder takes of a step.
+  /// What a decoder takes of a step: `count` rows of the batch's from `row` on; of one that several decoders
+  /// take, the copy of this number.
   struct Share {
     RunningRequest* request;
     SequenceDecoder* decoder;
-    size_t first, count;  ///< rows of logits_
+    size_t row, count, copy = 0;
   };
   static constexpr size_t kNone = size_t(-1);
 
@@ -60,7 +61,8 @@ class Batcher {
   std::vector<RunningRequest*> next_prompts();
   size_t prompt_tokens(size_t prompts) const;
   void run();
-  void take_logits(std::span<const float> logits, std::span<const Row> rows);
+  void take_logits(std::span<float> logits, std::span<const Row> rows);
+  std::span<float> logits_of(const Share& share);
   void consume();
   void settle();
 
@@ -73,7 +75,10 @@ class Batcher {
   std::vector<RunningRequest*> hidden_;    ///< of the tokens that want hidden states
   std::vector<RunningRequest*> complete_;  ///< whose prompt ends in this step
   std::vector<Share> shares_;
-  std::vector<float> logits_;  ///< [rows, vocab], the decoders' own
+  /// [rows_, vocab] as Forward has them, when they came all together: each row's first decoder takes it
+  /// there.
+  std::span<float> in_place_;
+  std::vector<float> logits_;  ///< [rows, vocab] of the others
   size_t logit_rows_ = 0;
   double tokens_per_s_ = 0;  ///< of the last step that had a prompt's tokens
   uint64_t computed_ = 0, generated_ = 0, reused_ = 0;
