@@ -12,7 +12,6 @@
 #include "engine/speculator.h"
 #include "engine/step_times.h"
 #include "engine/testing.h"
-#include "engine/tiny_model_test.h"
 #include "sampling/grammar/grammar.h"
 
 namespace nibble {

@@ -8,10 +8,8 @@
 #include <random>
 #include <thread>
 
-#include "base/progress.h"
+#include "base/testing.h"
 #include "engine/testing.h"
-#include "engine/tiny_model_test.h"
-#include "formats/testing.h"
 
 namespace nibble {
 namespace {
@@ -23,11 +21,6 @@ using ::testing::HasSubstr;
 /// Far more than anything here takes: a test that waits so long has failed.
 constexpr milliseconds kLong{60'000};
 
-std::unique_ptr<Engine> load(const TinyModel& model, uint32_t context = 0) {
-  Progress::set_quiet(true);
-  return Engine::load(model.path(), {.threads = 2, .context = context});
-}
-
 uint64_t cache_blocks(const Engine& engine, uint32_t blocks) {
   return KvCache::bytes_for(engine.model().config(), blocks, kKvBlock, KvType::f16);
 }
@@ -38,12 +31,6 @@ GenerateParams seeded(uint64_t seed, uint32_t tokens) {
   params.sampling.temperature = 1.5f;
   params.max_new_tokens = tokens;
   return params;
-}
-
-std::vector<int32_t> random_tokens(std::mt19937& random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t& t : tokens) t = int32_t(random() % 256);
-  return tokens;
 }
 
 struct Result {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "sampling/grammar/automaton.h"
 #include "sampling/grammar/configuration.h"
 #include "sampling/grammar/json_numbers.h"
@@ -15,6 +15,8 @@
 
 namespace nibble {
 namespace {
+
+using testing::error_of;
 
 bool matches(const std::shared_ptr<const Automaton>& automaton, std::string_view text) {
   ConfigurationPool pool(automaton);
@@ -29,16 +31,6 @@ bool regex_matches(std::string_view regex, std::string_view text) {
 
 bool schema_accepts(std::string_view schema, std::string_view text) {
   return matches(json_schema_automaton(schema), text);
-}
-
-template <typename Make>
-std::string error_of(Make make) {
-  try {
-    make();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 /// Single bytes, some words, and an end token as the last one.
