@@ -185,6 +185,53 @@ def test_beams(client):
             client.chat.completions.create(model="tiny", messages=[{"role": "user", "content": "x"}], extra_body=wrong)
 
 
+def token_id(text):
+    """The tiny model's token of a text as log-probabilities name it."""
+    named = {"<|begin|>": tiny_model.BEGIN, "<|im_end|>": tiny_model.END, "<|im_start|>": tiny_model.START}
+    if text in named:
+        return named[text]
+    data = bytes.fromhex(text[len("bytes:\\x"):]) if text.startswith("bytes:") else text.encode()
+    assert len(data) == 1, text
+    return data[0]
+
+
+def test_beams_have_logprobs(client, tiny, nibble, tmp_path):
+    """Those of the model, whatever penalties did to the search: by NumPy, from what `nibble logits` says."""
+    import numpy as np
+    prompt = [104, 101, 108, 108, 111]
+    answer = client.completions.create(model="tiny", prompt=prompt, max_tokens=6, n=3, logprobs=4, extra_body={
+        "num_beams": 4, "num_beam_groups": 2, "diversity_penalty": 0.3, "repetition_penalty": 1.2})
+    assert len({tuple(c.logprobs.tokens) for c in answer.choices}) > 1
+    for choice in answer.choices:
+        ids = [token_id(t) for t in choice.logprobs.tokens]
+        assert 1 <= len(ids) <= 6
+        nibble("logits", tiny, "--tokens", ",".join(map(str, prompt + ids)), "-o", tmp_path / "logits.npy")
+        logits = np.load(tmp_path / "logits.npy").astype(np.float64)
+        reference = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        for i, token in enumerate(ids):
+            row = reference[len(prompt) - 1 + i]
+            assert math.isclose(choice.logprobs.token_logprobs[i], row[token], abs_tol=2e-3)
+            tops = choice.logprobs.top_logprobs[i]
+            assert len(tops) in (4, 5)  # the chosen token too
+            np.testing.assert_allclose(sorted(tops.values())[-4:], np.sort(row)[-4:], atol=2e-3)
+            for text, logprob in tops.items():
+                assert math.isclose(logprob, row[token_id(text)], abs_tol=2e-3)
+
+
+def test_beams_of_a_chat_have_logprobs(client):
+    body = {"n": 2, "logprobs": True, "top_logprobs": 2, "extra_body": {"num_beams": 3}}
+    whole = ask(client, **body)
+    # Without a penalty they are what the search goes by, best first.
+    means = [sum(t.logprob for t in c.logprobs.content) / len(c.logprobs.content) for c in whole.choices]
+    assert len(means) == 2 and means[0] >= means[1]
+    assert all(len(t.top_logprobs) == 2 for c in whole.choices for t in c.logprobs.content)
+    chunks = list(ask(client, stream=True, **body))
+    for choice in whole.choices:
+        streamed = [t for c in chunks if c.choices[0].index == choice.index and c.choices[0].logprobs
+                    for t in c.choices[0].logprobs.content]
+        assert [t.model_dump() for t in streamed] == [t.model_dump() for t in choice.logprobs.content]
+
+
 def test_speculation_changes_no_answer(client):
     text = "one two three one two three one two three " * 3
     drafted = ask(client, text, max_tokens=60)
@@ -263,6 +310,22 @@ def test_health_metrics_status(server, client):
     assert 'nibble_completion_tokens_total{model="tiny"}' in text
     assert 'nibble_requests_total{route="/v1/chat/completions",status="200"}' in text
     assert "nibble_first_token_seconds_count" in text
+
+
+def test_a_draft_models_cache_is_told(nibble_bin, tiny, tmp_path):
+    draft = tiny_model.write(tmp_path / "draft.gguf", seed=2, context=256, layers=1)
+    with Server(nibble_bin, tiny, "--threads", 1, "--draft-model", draft, "--cache-memory", "2MB") as server:
+        answer = server.json("POST", "/v1/completions", {"prompt": "one two", "max_tokens": 100, "seed": 5})
+        plain = server.json("POST", "/v1/completions", {"prompt": "one two", "max_tokens": 100, "seed": 5,
+                                                        "speculation": False})
+        assert answer["choices"][0]["text"] == plain["choices"][0]["text"]
+        status = server.wait_idle()
+        memory = status["memory"]
+        assert 0 < memory["draft_cache"] < memory["cache"]
+        assert memory["cache"] + memory["draft_cache"] <= 2**21 and memory["draft_cache_used"] == 0
+        text = server.request("GET", "/metrics")[2].decode()
+        assert f'nibble_draft_cache_bytes{{model="tiny"}} {memory["draft_cache"]}' in text
+        assert 'nibble_draft_cache_used_bytes{model="tiny"} 0' in text
 
 
 def test_openapi_names_every_route(server):
@@ -389,20 +452,34 @@ def test_jobs(nibble_bin, tiny, tmp_path):
         assert len(server.json("GET", "/api/jobs")["jobs"]) == 2
 
 
-def test_optimize_job_is_cancelled(nibble_bin, tiny, tmp_path):
-    tiny_model.write(tmp_path / "big.gguf", hidden=512, ffn=1024, layers=4)
+def test_optimize_job_is_cancelled_resumed_and_discarded(nibble_bin, tiny, tmp_path):
+    tiny_model.write(tmp_path / "big.gguf", hidden=512, ffn=1024, layers=4, context=1024)
+    left = lambda: sorted(p.name for p in tmp_path.iterdir() if p.name.startswith("best."))
     with Server(nibble_bin, tiny, "--threads", 1, "--models", tmp_path) as server:
-        job = {"kind": "optimize", "model": "big", "output": "best", "options": {"max_loss": "1%"}}
-        job_id = server.json("POST", "/api/jobs", job, expect=201)["id"]
-        end = time.monotonic() + 30
-        while server.json("GET", f"/api/jobs/{job_id}")["state"] == "queued" and time.monotonic() < end:
-            time.sleep(0.05)
+        order = {"kind": "optimize", "model": "big", "output": "best", "options": {"max_loss": "1%"}}
+        job_id = server.json("POST", "/api/jobs", order, expect=201)["id"]
+        job = lambda: server.json("GET", f"/api/jobs/{job_id}")
+
+        def wait_until(condition):
+            end = time.monotonic() + 90
+            while not condition() and time.monotonic() < end:
+                time.sleep(0.05)
+            assert condition(), job()
+
+        for _ in range(2):
+            wait_until(lambda: "best.gguf.optimize.partial.state" in left())
+            assert server.json("POST", f"/api/jobs/{job_id}/resume", expect=409)
+            server.json("DELETE", f"/api/jobs/{job_id}")
+            wait_until(lambda: job()["state"] == "cancelled")
+            assert job()["resumable"] and "resumed" in job()["message"]
+            assert "best.gguf.optimize.partial.state" in left() and "best.gguf" not in left()
+            assert server.json("POST", f"/api/jobs/{job_id}/resume")["state"] == "queued"
         server.json("DELETE", f"/api/jobs/{job_id}")
-        while server.json("GET", f"/api/jobs/{job_id}")["state"] == "running" and time.monotonic() < end + 60:
-            time.sleep(0.05)
-        job = server.json("GET", f"/api/jobs/{job_id}")
-        assert job["state"] == "cancelled", job
-        assert not (tmp_path / "best.gguf").exists()
+        wait_until(lambda: job()["state"] == "cancelled")
+        assert server.json("DELETE", f"/api/jobs/{job_id}")["resumable"] is False
+        assert left() == []
+        assert server.json("GET", "/api/jobs")["jobs"] == []
+        assert server.json("GET", f"/api/jobs/{job_id}", expect=404)["error"]["code"] == "job_not_found"
 
 
 def test_smollm_answers(nibble_bin, smol_model):

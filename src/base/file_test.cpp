@@ -3,27 +3,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
-
-#include "base/error.h"
+#include "base/testing.h"
 
 namespace nibble {
 namespace {
 
 using ::testing::AllOf;
+using testing::error_of;
 using ::testing::HasSubstr;
 
 std::filesystem::path temporary(const std::string& name) {
   return std::filesystem::path(::testing::TempDir()) / ("nibble_file_test_" + name);
-}
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 TEST(OutputFile, AppearsOnlyWhenCommitted) {

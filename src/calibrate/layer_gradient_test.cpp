@@ -148,10 +148,10 @@ TEST(LayerGradient, EqualsDifferencesOfTheNumPyReference) {
   ASSERT_EQ(cases.size(), 4u);
   for (size_t i = 0; i < cases.size(); ++i) {
     const Result result = run(cases[i], 1, 2);
-    SCOPED_TRACE(testing::Message() << "case " << i);
+    SCOPED_TRACE(::testing::Message() << "case " << i);
     expect_near(result.out, cases[i].out, 1);
     for (size_t m = 0; m < kLayerMatrices; ++m) {
-      SCOPED_TRACE(testing::Message() << "matrix " << m);
+      SCOPED_TRACE(::testing::Message() << "matrix " << m);
       expect_near(result.gradients[m], cases[i].gradients[m], 1);
     }
   }

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "base/testing.h"
 
 namespace nibble {
 namespace {
@@ -28,12 +28,7 @@ DType dtype_of(const std::string& type, const std::string& tensor, uint64_t cols
 }
 
 std::string error_of(const RecipeRequest& request) {
-  try {
-    make_recipe(request);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { make_recipe(request); });
 }
 
 TEST(Recipe, MostMatricesGetTheNamedTypeAndTheOutputMoreBits) {

@@ -115,7 +115,8 @@ void add_limits(CLI::App& command, ServeFlags& flags) {
       ->capture_default_str();
   command
       .add_option("--cache-memory", scheduler.cache_bytes,
-                  "Memory of the KV cache, such as 2GB; default: what the memory plan leaves")
+                  "Memory of the KV cache, with the draft model's, such as 2GB; default: what the memory "
+                  "plan leaves")
       ->transform(CLI::AsSizeValue(false));
   command
       .add_option("--max-queue", scheduler.max_queue, "Requests that may wait; further ones get status 429")

@@ -24,7 +24,13 @@ size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
 }  // namespace
 
 Batcher::Batcher(Engine::Impl& engine, uint32_t running, uint32_t blocks)
-    : engine_(engine), pool_(engine.forward, running, engine.context, blocks, engine.kv_type) {}
+    : engine_(engine), pool_(engine.forward, running, engine.context, blocks, engine.kv_type) {
+  if (!engine.draft) return;
+  const uint32_t capacity = std::min(engine.context, engine.draft->model().config().context_length);
+  const uint64_t most = running * kv_blocks(capacity);
+  drafts_ = std::make_unique<DraftPool>(*engine.draft, engine.model->config().vocab, running, capacity,
+                                        uint32_t(std::min<uint64_t>(blocks, most)), engine.kv_type);
+}
 
 void Batcher::add(RunningRequest& request) {
   request.admit(pool_);
@@ -49,11 +55,13 @@ void Batcher::step() {
   plan_prompts();
   const auto start = std::chrono::steady_clock::now();
   run();
-  for (RunningRequest* request : complete_) request->begin_answers(pool_);
+  for (RunningRequest* request : complete_) request->begin_answers(pool_, drafts_.get());
   consume();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   if (batch_.size() == answers) {
-    const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-    engine_.step_times->record(answers, time.count());
+    engine_.step_times->record(answers, seconds);
+  } else {
+    tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
   }
   settle();
 }
@@ -63,12 +71,12 @@ void Batcher::plan_answers() {
     if (request->in_prompt()) continue;
     for (const auto& decoder : request->decoders()) {
       if (decoder->ended()) continue;
-      const size_t begin = batch_.size(), first = logit_rows_;
+      const size_t begin = batch_.size(), first = rows_.size();
       decoder->plan(batch_);
       for (size_t i = begin; i < batch_.size(); ++i) {
         if (batch_[i].wants_logits) rows_.push_back({request, kNone, logit_rows_++, 1});
       }
-      shares_.push_back({request, decoder.get(), first, logit_rows_ - first});
+      shares_.push_back({request, decoder.get(), first, rows_.size() - first});
     }
   }
 }
@@ -140,23 +148,21 @@ void Batcher::plan_prompt(RunningRequest& request, size_t tokens) {
       rows_.push_back({&request, position, 0, 0});
       continue;
     }
-    rows_.push_back({&request, kNone, logit_rows_, request.decoders().size()});
-    for (const auto& decoder : request.decoders()) {
-      shares_.push_back({&request, decoder.get(), logit_rows_++, 1});
+    const auto decoders = request.decoders();
+    for (size_t i = 0; i < decoders.size(); ++i) {
+      shares_.push_back({&request, decoders[i].get(), rows_.size(), 1, i});
     }
+    rows_.push_back({&request, kNone, logit_rows_, decoders.size()});
+    logit_rows_ += decoders.size();
   }
 }
 
 void Batcher::run() {
-  const auto start = std::chrono::steady_clock::now();
   const size_t vocab = engine_.model->config().vocab, hidden = engine_.model->config().hidden;
-  if (logits_.size() < logit_rows_ * vocab) logits_.resize(logit_rows_ * vocab);
-  const bool prompts = std::any_of(requests_.begin(), requests_.end(),
-                                   [](const RunningRequest* request) { return request->in_prompt(); });
   size_t next_row = 0, next_hidden = 0;
   pool_.run(
       batch_,
-      [&](std::span<const float> logits) {
+      [&](std::span<float> logits) {
         const size_t count = logits.size() / vocab;
         take_logits(logits, std::span(rows_).subspan(next_row, count));
         next_row += count;
@@ -167,17 +173,19 @@ void Batcher::run() {
         }
       });
   computed_ += batch_.size();
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  if (prompts) tokens_per_s_ = double(batch_.size()) / std::max(seconds, 1e-4);
 }
 
-void Batcher::take_logits(std::span<const float> logits, std::span<const Row> rows) {
+void Batcher::take_logits(std::span<float> logits, std::span<const Row> rows) {
   const size_t vocab = engine_.model->config().vocab;
+  const bool all = rows.size() == rows_.size();
+  in_place_ = all ? logits : std::span<float>();
+  const bool copied = !all || std::ranges::any_of(rows, [](const Row& row) { return row.decoders > 1; });
+  if (copied && logits_.size() < logit_rows_ * vocab) logits_.resize(logit_rows_ * vocab);
   engine_.pool.parallel_for(rows.size(), 1, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const Row& row = rows[i];
       const auto from = logits.subspan(i * vocab, vocab);
-      for (size_t copy = 0; copy < row.copies; ++copy) {
+      for (size_t copy = all ? 1 : 0; copy < row.decoders; ++copy) {
         std::memcpy(&logits_[(row.first + copy) * vocab], from.data(), vocab * sizeof(float));
       }
       if (row.prompt_position == kNone) continue;
@@ -191,13 +199,19 @@ void Batcher::take_logits(std::span<const float> logits, std::span<const Row> ro
   });
 }
 
+std::span<float> Batcher::logits_of(const Share& share) {
+  const size_t vocab = engine_.model->config().vocab;
+  if (share.copy == 0 && !in_place_.empty()) return in_place_.subspan(share.row * vocab, share.count * vocab);
+  return std::span(logits_).subspan((rows_[share.row].first + share.copy) * vocab, share.count * vocab);
+}
+
 void Batcher::consume() {
   const size_t vocab = engine_.model->config().vocab;
   engine_.pool.parallel_for(shares_.size(), 1, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
       const Share& share = shares_[i];
       try {
-        share.decoder->consume(std::span(logits_).subspan(share.first * vocab, share.count * vocab), vocab);
+        share.decoder->consume(logits_of(share), vocab);
       } catch (...) {
         const std::lock_guard lock(failing_);
         share.request->set_error(std::current_exception());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/token_logprob.h"
 #include "sampling/sampler.h"
 
 namespace nibble {
@@ -57,6 +58,7 @@ bool BeamDecoder::ends_in_stop_string(const Beam& beam, int32_t token) const {
 
 void BeamDecoder::consume(std::span<float> logits, size_t vocab) {
   const auto beams = search_.beams();
+  if (params_.top_logprobs >= 0) keep_logprobs(logits.first(beams.size() * vocab), vocab);
   std::vector<int32_t> history = prompt_;
   for (size_t i = 0; i < beams.size(); ++i) {
     history.resize(prompt_.size());
@@ -65,16 +67,52 @@ void BeamDecoder::consume(std::span<float> logits, size_t vocab) {
     if (!grammars_.empty()) context.allowed = grammars_[i].allowed();
     to_log_probabilities(params_.sampling, logits.subspan(i * vocab, vocab), context);
   }
-  search_.advance(logits, vocab, [&](const Beam& beam, int32_t token) { return ends(beam, token); });
-  if (!grammars_.empty()) {
-    std::vector<GrammarState> next;
-    for (const Beam& beam : search_.beams()) {
-      next.push_back(grammars_[beam.parent]);
-      next.back().accept(beam.tokens.back());
-    }
-    grammars_ = std::move(next);
-  }
+  advance(logits, vocab);
   if (search_.done()) finish(StopReason::max_new_tokens);
+}
+
+void BeamDecoder::advance(std::span<const float> rows, size_t vocab) {
+  search_.advance(rows, vocab, [&](const Beam& beam, int32_t token) {
+    if (params_.top_logprobs >= 0) choose(beam, token);
+    return ends(beam, token);
+  });
+  if (grammars_.empty()) return;
+  std::vector<GrammarState> next;
+  for (const Beam& beam : search_.beams()) {
+    next.push_back(grammars_[beam.parent()]);
+    next.back().accept(beam.tokens.back());
+  }
+  grammars_ = std::move(next);
+}
+
+void BeamDecoder::keep_logprobs(std::span<const float> logits, size_t vocab) {
+  raw_.assign(logits.begin(), logits.end());
+  normalizers_.clear();
+  auto& step = logprobs_.emplace_back();
+  for (size_t begin = 0; begin < logits.size(); begin += vocab) {
+    const auto row = logits.subspan(begin, vocab);
+    const LogSoftmax& normalizer = normalizers_.emplace_back(row);
+    step.push_back({{}, most_probable(row, normalizer, params_.top_logprobs)});
+  }
+}
+
+void BeamDecoder::choose(const Beam& beam, int32_t token) {
+  const auto row = size_t(&beam - search_.beams().data());
+  const size_t vocab = raw_.size() / normalizers_.size();
+  auto& chosen = logprobs_.back()[row].chosen;
+  const auto is_token = [&](const auto& entry) { return entry.first == token; };
+  if (std::ranges::any_of(chosen, is_token)) return;  // by an earlier group
+  chosen.emplace_back(token,
+                      logprob_of(std::span(raw_).subspan(row * vocab, vocab), normalizers_[row], token));
+}
+
+TokenLogprob BeamDecoder::logprob(const BeamAnswer& answer, size_t position) const {
+  const int32_t token = answer.tokens[position];
+  if (params_.top_logprobs < 0) return {token, 0, {}};
+  const RowLogprobs& row = logprobs_[position][answer.rows[position]];
+  const auto chosen =
+      std::ranges::find_if(row.chosen, [&](const auto& entry) { return entry.first == token; });
+  return {token, chosen->second, row.top};
 }
 
 /// The first beam of each parent takes over its sequence, the others get those of parents that nobody goes
@@ -85,7 +123,7 @@ void BeamDecoder::settle(SequencePool& pool) {
   std::vector<uint32_t> next(beams.size()), spare = sequences_;
   std::vector<bool> taken(sequences_.size()), copies(beams.size());
   for (size_t i = 0; i < beams.size(); ++i) {
-    const uint32_t parent = beams[i].parent;
+    const uint32_t parent = beams[i].parent();
     copies[i] = taken[parent];
     taken[parent] = true;
     next[i] = sequences_[parent];
@@ -105,7 +143,7 @@ void BeamDecoder::finish(StopReason reason) {
   if (std::exchange(ended_, true)) return;
   for (const BeamAnswer& found : search_.answers()) {
     Answer answer(uint32_t(pieces_.size()), prompt_, limits_);
-    for (const int32_t token : found.tokens) answer.add({token, 0, {}});
+    for (size_t i = 0; i < found.tokens.size(); ++i) answer.add(logprob(found, i));
     answer.end(reason);
     pieces_.push_back(*answer.take_piece());
     pieces_.back().score = found.score;

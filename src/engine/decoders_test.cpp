@@ -6,12 +6,12 @@
 #include <string>
 
 #include "base/error.h"
+#include "engine/draft_pool.h"
 #include "engine/engine.h"
 #include "engine/log_softmax.h"
 #include "engine/speculator.h"
 #include "engine/step_times.h"
 #include "engine/testing.h"
-#include "engine/tiny_model_test.h"
 #include "sampling/grammar/grammar.h"
 
 namespace nibble {
@@ -175,6 +175,28 @@ TEST(Speculation, ADraftModelChangesNoAnswer) {
   }
 }
 
+TEST(DraftPool, GivesWhatItHasRoomFor) {
+  const TinyModel model({.context = 256});
+  ThreadPool threads(1);
+  Forward forward(Model::load(Checkpoint::open(model.path()), threads), threads);
+  // Of six blocks; an answer takes four at most, as the capacity is 256 tokens.
+  DraftPool pool(forward, TinyModel::kTokens, 3, 256, 6, KvType::f16);
+  auto first = pool.take(5000), second = pool.take(65);
+  ASSERT_TRUE(first && second);
+  EXPECT_FALSE(pool.take(1));  // no block
+  const std::vector<int32_t> history(250, 7);
+  EXPECT_EQ(first->draft(history, 16).size(), 6u);
+  EXPECT_TRUE(first->draft(std::vector<int32_t>(300, 7), 16).empty());
+  EXPECT_EQ(second->draft(kPrompt, 16).size(), 16u);
+  EXPECT_EQ(second->draft(std::vector<int32_t>(60, 7), 16).size(), 5u);
+  EXPECT_EQ(pool.cache().free_blocks(), 1u);  // of 65 tokens 64 were computed
+  first.reset();
+  EXPECT_EQ(pool.cache().free_blocks(), 5u);
+  const auto third = pool.take(1), fourth = pool.take(1);
+  EXPECT_TRUE(third && fourth);
+  EXPECT_FALSE(pool.take(1));  // blocks, but no sequence
+}
+
 TEST(Speculation, ADraftModelHasTheSameTokens) {
   const TinyModel model, other({.extra_rows = 3, .tokenizer = false});
   EngineOptions options;
@@ -240,7 +262,7 @@ TEST(Speculator, GuessesWhereItPays) {
     for (size_t tokens = 1; tokens <= 20; ++tokens) {
       for (int i = 0; i < 40; ++i) times->record(tokens, pays ? 0.01 : 0.01 * double(tokens));
     }
-    Speculator speculator(times, nullptr);
+    Speculator speculator(times);
     std::vector<int32_t> history;
     size_t drafted = 0;
     for (int i = 0; i < 60; ++i) {
@@ -257,7 +279,7 @@ TEST(Speculator, StopsGuessingWhatIsWrong) {
   for (size_t tokens = 1; tokens <= 20; ++tokens) {
     for (int i = 0; i < 40; ++i) times->record(tokens, 0.01 + 0.002 * double(tokens));
   }
-  Speculator speculator(times, nullptr);
+  Speculator speculator(times);
   // Pairs come again, and every time something else follows.
   std::vector<int32_t> history;
   size_t first = 0, last = 0;

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,13 +9,17 @@
 
 namespace nibble {
 
-/// A small model that guesses what a large one will say. One for each answer: it keeps the answer's keys and
-/// values of the small model. All share the Forward.
+class DraftPool;
+
+/// A small model that guesses what a large one will say. One for each answer: it has a sequence of the pool
+/// with the answer's keys and values of the small model. All share the Forward.
 class DraftModel {
  public:
-  /// `capacity`: tokens of prompt and answer; `vocab`: tokens of the large model, which may lack or have more
-  /// of the unused ones behind the vocabulary.
-  DraftModel(Forward& forward, uint32_t capacity, uint32_t vocab);
+  /// DraftPool::take makes it. `capacity`: tokens of prompt and answer that it may keep.
+  DraftModel(DraftPool& pool, uint32_t sequence, uint32_t capacity);
+  ~DraftModel();  ///< gives the sequence back
+  DraftModel(const DraftModel&) = delete;
+  DraftModel& operator=(const DraftModel&) = delete;
 
   /// The most probable continuation of the history, at most `most` tokens. What it begins with that was there
   /// in the last call is not computed again.
@@ -25,9 +28,8 @@ class DraftModel {
   double seconds_per_token() const { return seconds_per_token_; }
 
  private:
-  Forward& forward_;
-  KvCache cache_;
-  uint32_t vocab_;  ///< tokens that both know
+  DraftPool& pool_;
+  const uint32_t sequence_, capacity_;
   std::vector<int32_t> cached_;
   double seconds_per_token_ = 0;
 };

@@ -113,10 +113,14 @@ void Engine::use_own_chat_template() {
 }
 
 EngineMemory Engine::memory() const {
-  uint64_t cache = 0;
-  if (impl_->conversation_) cache += impl_->conversation_->pool().cache().bytes();
-  if (impl_->work) cache += impl_->work->bytes();
-  return {impl_->model->weight_bytes(), cache};
+  EngineMemory memory{impl_->model->weight_bytes(), 0};
+  if (impl_->draft) memory.weight_bytes += impl_->draft->model().weight_bytes();
+  if (const Batcher* conversation = impl_->conversation_.get()) {
+    memory.cache_bytes += conversation->pool().cache().bytes();
+    if (conversation->drafts()) memory.cache_bytes += conversation->drafts()->cache().bytes();
+  }
+  if (impl_->work) memory.cache_bytes += impl_->work->bytes();
+  return memory;
 }
 
 std::vector<int32_t> Engine::encode_chat(const std::vector<ChatMessage>& messages) const {

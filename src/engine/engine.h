@@ -81,7 +81,7 @@ struct ScoreRequest {
   std::vector<std::vector<int32_t>> continuations;  ///< each at least one token
 };
 
-/// What the engine holds in memory.
+/// What the engine holds in memory, of its model and the draft model together.
 struct EngineMemory {
   uint64_t weight_bytes, cache_bytes;
 };

@@ -7,22 +7,15 @@
 #include <random>
 
 #include "base/error.h"
-#include "base/progress.h"
+#include "base/testing.h"
 #include "base/utf8.h"
 #include "engine/testing.h"
-#include "engine/tiny_model_test.h"
-#include "formats/testing.h"
 
 namespace nibble {
 namespace {
 
 using testing::error_of;
 using ::testing::HasSubstr;
-
-std::unique_ptr<Engine> load(const TinyModel& model, uint32_t context = 0, int threads = 2) {
-  Progress::set_quiet(true);
-  return Engine::load(model.path(), {.threads = threads, .context = context});
-}
 
 /// The logits of a sequence, computed in one go: [tokens, vocab].
 std::vector<std::vector<float>> all_logits(Engine& engine, const std::vector<int32_t>& tokens) {
@@ -43,12 +36,6 @@ double log_probability(const std::vector<float>& logits, int32_t token) {
   for (const float x : logits) max = std::max(max, double(x));
   for (const float x : logits) sum += std::exp(double(x) - max);
   return double(logits[size_t(token)]) - max - std::log(sum);
-}
-
-std::vector<int32_t> random_tokens(std::mt19937& random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t& t : tokens) t = int32_t(random() % 256);
-  return tokens;
 }
 
 TEST(EngineGenerate, GreedyTakesTheBestOfTheLogits) {

@@ -48,19 +48,12 @@ void check_params(const GenerateParams& params, const Engine::Impl& engine) {
     fail("{} choices of a beam search were asked for: num_return_sequences says how many of its answers come",
          params.choices);
   }
-  if (params.top_logprobs >= 0) {
-    fail("log-probabilities of tokens are not given with beams: leave top_logprobs or the beams out");
-  }
 }
 
 /// None where it is off, or a longer sequence turns the positions of all its tokens.
 std::unique_ptr<Speculator> make_speculator(const Engine::Impl& engine, const GenerateParams& params) {
   if (params.speculation == Speculation::off || engine.needs_one_pass(engine.context)) return nullptr;
-  std::unique_ptr<DraftModel> model;
-  if (engine.draft)
-    model = std::make_unique<DraftModel>(*engine.draft, engine.context, engine.model->config().vocab);
-  return std::make_unique<Speculator>(engine.step_times, std::move(model),
-                                      params.speculation == Speculation::always);
+  return std::make_unique<Speculator>(engine.step_times, params.speculation == Speculation::always);
 }
 
 std::vector<std::unique_ptr<SequenceDecoder>> make_decoders(const Engine::Impl& engine,
@@ -162,7 +155,7 @@ void RunningRequest::take_hidden(std::span<const float> hidden) {
   for (size_t i = 0; i < hidden.size(); ++i) hidden_sum_[i] += double(hidden[i]);
 }
 
-void RunningRequest::begin_answers(SequencePool& pool) {
+void RunningRequest::begin_answers(SequencePool& pool, DraftPool* drafts) {
   stage_ = Stage::answers;
   prompt_complete_ = true;
   if (decoders_.empty()) {
@@ -174,7 +167,7 @@ void RunningRequest::begin_answers(SequencePool& pool) {
     for (uint32_t n = 0; n < decoders_[i]->sequences(); ++n) {
       sequences_[i].push_back(i == 0 && n == 0 ? sequence_ : pool.fork(sequence_));
     }
-    decoders_[i]->begin(sequences_[i]);
+    decoders_[i]->begin(sequences_[i], drafts);
   }
   first_token_ = Clock::now();
   usage_.prefill_s = seconds(first_token_ - admitted_);
@@ -200,7 +193,7 @@ void RunningRequest::settle(SequencePool& pool) {
     if (sequences_[i].empty()) continue;
     decoders_[i]->settle(pool);
     if (decoders_[i]->ended()) {
-      for (const uint32_t sequence : std::exchange(sequences_[i], {})) pool.end(sequence);
+      leave(i, pool);
     } else {
       all_ended = false;
     }
@@ -212,10 +205,13 @@ void RunningRequest::settle(SequencePool& pool) {
 
 void RunningRequest::leave(SequencePool& pool) {
   if (stage_ == Stage::prompt) pool.end(sequence_);
-  for (auto& sequences : sequences_) {
-    for (const uint32_t sequence : std::exchange(sequences, {})) pool.end(sequence);
-  }
+  for (size_t i = 0; i < decoders_.size(); ++i) leave(i, pool);
   stage_ = Stage::ended;
+}
+
+void RunningRequest::leave(size_t decoder, SequencePool& pool) {
+  for (const uint32_t sequence : std::exchange(sequences_[decoder], {})) pool.end(sequence);
+  decoders_[decoder]->leave();
 }
 
 void RunningRequest::cancel(SequencePool& pool) {

@@ -54,7 +54,7 @@ class RunningRequest {
   void take_prompt_logits(size_t position, std::span<const float> logits);
   void take_hidden(std::span<const float> hidden);
   /// The whole prompt is in the cache: its answers begin.
-  void begin_answers(SequencePool& pool);
+  void begin_answers(SequencePool& pool, DraftPool* drafts);
   /// All of them, before and after begin_answers.
   std::span<const std::unique_ptr<SequenceDecoder>> decoders() const { return decoders_; }
   /// At the end of a step: answers that ended leave the cache.
@@ -71,6 +71,7 @@ class RunningRequest {
   enum class Stage { waiting, prompt, answers, ended };
 
   void leave(SequencePool& pool);
+  void leave(size_t decoder, SequencePool& pool);
   void collect_pieces();
 
   GenerateParams params_;

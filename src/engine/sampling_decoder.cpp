@@ -15,6 +15,12 @@ SamplingDecoder::SamplingDecoder(Answer answer, const GenerateParams& params,
   if (params.grammar) grammar_.emplace(params.grammar);
 }
 
+void SamplingDecoder::begin(std::span<const uint32_t> sequences, DraftPool* drafts) {
+  sequence_ = sequences[0];
+  if (speculator_ && drafts)
+    speculator_->use(drafts->take(uint32_t(answer_.history().size()) + answer_.room()));
+}
+
 void SamplingDecoder::plan(std::vector<BatchToken>& batch) {
   draft_.clear();
   if (speculator_) {
@@ -58,6 +64,10 @@ void SamplingDecoder::settle(SequencePool& pool) {
   // The last token was not computed yet, and what came behind a wrong guess is wrong.
   if (!draft_.empty()) pool.truncate(sequence_, uint32_t(answer_.history().size() - 1));
   if (speculator_) speculator_->learn(answer_.history());
+}
+
+void SamplingDecoder::leave() {
+  if (speculator_) speculator_->use(nullptr);
 }
 
 void SamplingDecoder::take_pieces(std::vector<AnswerPiece>& pieces) {

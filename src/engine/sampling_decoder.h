@@ -24,10 +24,11 @@ class SamplingDecoder : public SequenceDecoder {
   SamplingDecoder(Answer answer, const GenerateParams& params, std::unique_ptr<Speculator> speculator = {});
   uint64_t seed() const { return sampler_.seed(); }
 
-  void begin(std::span<const uint32_t> sequences) override { sequence_ = sequences[0]; }
+  void begin(std::span<const uint32_t> sequences, DraftPool* drafts) override;
   void plan(std::vector<BatchToken>& batch) override;
   void consume(std::span<float> logits, size_t vocab) override;
   void settle(SequencePool& pool) override;
+  void leave() override;
   bool ended() const override { return answer_.ended(); }
   void cancel() override { answer_.end(StopReason::cancelled); }
   void take_pieces(std::vector<AnswerPiece>& pieces) override;

@@ -94,7 +94,10 @@ using StatePtr = std::shared_ptr<RequestHandle::State>;
 
 uint32_t choose_blocks(const Engine::Impl& engine, const SchedulerOptions& options) {
   const ModelConfig& config = engine.model->config();
-  const uint64_t block = KvCache::bytes_for(config, 1, kKvBlock, engine.kv_type);
+  uint64_t block = KvCache::bytes_for(config, 1, kKvBlock, engine.kv_type);
+  if (engine.draft) {
+    block += KvCache::bytes_for(engine.draft->model().config(), 1, kKvBlock, engine.kv_type);
+  }
   const uint64_t context = kv_blocks(engine.context);
   uint64_t blocks = options.cache_bytes / block;
   if (options.cache_bytes == 0) {
@@ -255,6 +258,10 @@ void Scheduler::Impl::publish() {
     status.sequences = pool.running();
     status.cache_used_bytes = pool.cache().used_bytes();
     status.cache_bytes = pool.cache().bytes();
+    if (const DraftPool* drafts = batcher.drafts()) {
+      status.draft_cache_used_bytes = drafts->cache().used_bytes();
+      status.draft_cache_bytes = drafts->cache().bytes();
+    }
     status.computed = batcher.computed();
     status.generated = batcher.generated();
     status.reused = batcher.reused();

@@ -70,18 +70,19 @@ class RequestHandle {
 
 struct SchedulerOptions {
   uint32_t max_sequences = 16;  ///< answers, choices and beams that are computed at the same time
-  /// Of keys and values, running and kept for reuse. 0: room for max_sequences full contexts, at most half
-  /// of the memory that is free, at least one context.
+  /// Of keys and values, running and kept for reuse, those of a draft model included. 0: room for
+  /// max_sequences full contexts, at most half of the memory that is free, at least one context.
   uint64_t cache_bytes = 0;
   uint32_t max_queue = 256;  ///< requests that wait
 };
 
 struct SchedulerStatus {
-  uint32_t active = 0, queued = 0;                 ///< requests
-  uint32_t sequences = 0;                          ///< answers, choices and beams being computed
-  uint64_t cache_used_bytes = 0, cache_bytes = 0;  ///< running and kept; in all
-  uint64_t computed = 0, generated = 0;            ///< tokens since the start: put through the model; chosen
-  uint64_t reused = 0;                             ///< prompt tokens that were not computed again
+  uint32_t active = 0, queued = 0;                             ///< requests
+  uint32_t sequences = 0;                                      ///< answers, choices and beams being computed
+  uint64_t cache_used_bytes = 0, cache_bytes = 0;              ///< running and kept; in all
+  uint64_t draft_cache_used_bytes = 0, draft_cache_bytes = 0;  ///< of the draft model, beside these
+  uint64_t computed = 0, generated = 0;  ///< tokens since the start: put through the model; chosen
+  uint64_t reused = 0;                   ///< prompt tokens that were not computed again
 };
 
 /// Continuous batching (Yu et al. 2022, Orca): a thread of its own steps the model, and requests join and
@@ -89,8 +90,10 @@ struct SchedulerStatus {
 /// prompts of new ones together, with one read of the weights. An answer does not depend on what else runs.
 ///
 /// A request is admitted when the cache has room for all that it may become, so that no answer runs out of
-/// memory; until then it waits. What was computed is kept for later requests that begin with the same
-/// tokens, for as long as nobody needs its memory; the least recently used goes first.
+/// memory; until then it waits. A draft model's cache has as many blocks as the large one's, so that answers
+/// which share nothing have room for drafts; one that finds none there goes on without them. What was
+/// computed is kept for later requests that begin with the same tokens, for as long as nobody needs its
+/// memory; the least recently used goes first.
 ///
 /// Any thread may call. While a scheduler exists, the engine's own generate, logits and score must not be
 /// called; what only reads it (tokenizer, chat template, sizes) may be.

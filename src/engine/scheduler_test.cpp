@@ -8,10 +8,8 @@
 #include <random>
 #include <thread>
 
-#include "base/progress.h"
+#include "base/testing.h"
 #include "engine/testing.h"
-#include "engine/tiny_model_test.h"
-#include "formats/testing.h"
 
 namespace nibble {
 namespace {
@@ -23,11 +21,6 @@ using ::testing::HasSubstr;
 /// Far more than anything here takes: a test that waits so long has failed.
 constexpr milliseconds kLong{60'000};
 
-std::unique_ptr<Engine> load(const TinyModel& model, uint32_t context = 0) {
-  Progress::set_quiet(true);
-  return Engine::load(model.path(), {.threads = 2, .context = context});
-}
-
 uint64_t cache_blocks(const Engine& engine, uint32_t blocks) {
   return KvCache::bytes_for(engine.model().config(), blocks, kKvBlock, KvType::f16);
 }
@@ -38,12 +31,6 @@ GenerateParams seeded(uint64_t seed, uint32_t tokens) {
   params.sampling.temperature = 1.5f;
   params.max_new_tokens = tokens;
   return params;
-}
-
-std::vector<int32_t> random_tokens(std::mt19937& random, size_t count) {
-  std::vector<int32_t> tokens(count);
-  for (int32_t& t : tokens) t = int32_t(random() % 256);
-  return tokens;
 }
 
 struct Result {
@@ -58,8 +45,9 @@ struct Result {
   }
 };
 
-/// What the choices of a request become.
-std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1) {
+/// What the choices of a request become; on_piece is called at each piece.
+std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1,
+                            const std::function<void()>& on_piece = {}) {
   std::vector<Result> results(choices);
   while (!handle.done()) {
     auto piece = handle.next(kLong);
@@ -69,6 +57,7 @@ std::vector<Result> collect(RequestHandle& handle, uint32_t choices = 1) {
     for (TokenLogprob& token : piece->tokens) result.tokens.push_back(std::move(token));
     result.text += piece->text;
     result.reason = piece->reason;
+    if (on_piece) on_piece();
   }
   for (const Result& result : results) EXPECT_TRUE(result.reason.has_value());
   return results;
@@ -202,17 +191,94 @@ TEST(Scheduler, WaitsForMemoryAndNeverRunsOut) {
   for (int32_t i = 0; i < 8; ++i) handles.push_back(scheduler.submit({{i, i + 1}, greedy(250)}));
   uint32_t most = 0;
   for (int32_t i = 0; i < 8; ++i) {
-    std::vector<int32_t> ids;
-    while (!handles[size_t(i)]->done()) {
-      const auto piece = handles[size_t(i)]->next(kLong);
-      if (!piece) continue;
-      for (const TokenLogprob& token : piece->tokens) ids.push_back(token.id);
-      most = std::max(most, scheduler.status().sequences);
-    }
+    const auto ids =
+        collect(*handles[size_t(i)], 1, [&] { most = std::max(most, scheduler.status().sequences); })[0]
+            .ids();
     EXPECT_EQ(ids, reference->generate(std::vector<int32_t>{i, i + 1}, greedy(250)).tokens);
   }
   EXPECT_GT(most, 0u);
   EXPECT_LE(most, 2u);
+}
+
+std::unique_ptr<Engine> load_with_draft(const TinyModel& model, const TinyModel& draft) {
+  Progress::set_quiet(true);
+  EngineOptions options{.threads = 2};
+  options.draft_model = draft.path();
+  return Engine::load(model.path(), options);
+}
+
+/// More answers than fit, each with a draft model's keys and values beside its own.
+TEST(Scheduler, DraftsStayWithinTheCachesMemory) {
+  const TinyModel model({.context = 512}), draft({.seed = 2, .context = 512});
+  auto engine = load_with_draft(model, draft), reference = load(model);
+  const uint64_t bound = 2 * cache_blocks(*engine, 9);  // the draft model has the same shape
+  Scheduler scheduler(*engine, {.max_sequences = 8, .cache_bytes = bound});
+  GenerateParams params = greedy(250);
+  params.speculation = Speculation::always;
+  std::vector<std::shared_ptr<RequestHandle>> handles;
+  for (int32_t i = 0; i < 8; ++i) handles.push_back(scheduler.submit({{i, i + 1}, params}));
+  uint64_t most = 0;
+  uint32_t drafted = 0;
+  for (int32_t i = 0; i < 8; ++i) {
+    const auto ids = collect(*handles[size_t(i)], 1,
+                             [&] { most = std::max(most, scheduler.status().draft_cache_used_bytes); })[0]
+                         .ids();
+    EXPECT_EQ(ids, reference->generate(std::vector<int32_t>{i, i + 1}, greedy(250)).tokens);
+    drafted += handles[size_t(i)]->usage().drafted;
+  }
+  EXPECT_GT(drafted, 0u);
+  wait_until([&] { return scheduler.status().active == 0; });
+  const SchedulerStatus status = scheduler.status();
+  EXPECT_GT(most, 0u);
+  EXPECT_LE(most, status.draft_cache_bytes);
+  EXPECT_EQ(status.draft_cache_bytes, cache_blocks(*engine, 9));
+  EXPECT_LE(status.cache_bytes + status.draft_cache_bytes, bound);
+  EXPECT_EQ(status.draft_cache_used_bytes, 0u);
+}
+
+/// 63 blocks for the first choice and 17 for each other one are enough for the large model, as they share
+/// their prompt; the draft model shares nothing, and has room for one of the four.
+TEST(Scheduler, AnswersGoOnWithoutDraftsWhereTheirCacheIsFull) {
+  const TinyModel model({.context = 4096}), draft({.seed = 2, .context = 4096});
+  auto engine = load_with_draft(model, draft), reference = load(model);
+  Scheduler scheduler(*engine, {.cache_bytes = 2 * cache_blocks(*engine, 63 + 3 * 17)});
+  std::mt19937 random(8);
+  const auto prompt = random_tokens(random, 3000);
+  GenerateParams params = seeded(5, 1000);
+  params.sampling.logit_bias = {{TinyModel::kEnd, -100.0f}};
+  params.choices = 4;
+  params.speculation = Speculation::always;
+  const auto handle = scheduler.submit({prompt, params});
+  wait_until([&] { return scheduler.status().draft_cache_used_bytes > 0; });
+  EXPECT_GE(scheduler.status().draft_cache_used_bytes, cache_blocks(*engine, 47));
+  EXPECT_LE(scheduler.status().draft_cache_used_bytes, cache_blocks(*engine, 63));
+  handle->cancel();
+  const auto answers = collect(*handle, 4);
+  params.choices = 1;
+  params.speculation = Speculation::off;
+  for (const Result& answer : answers) {
+    ASSERT_FALSE(answer.tokens.empty());
+    params.max_new_tokens = uint32_t(answer.tokens.size());
+    EXPECT_EQ(answer.ids(), reference->generate(prompt, params).tokens);
+    ++params.sampling.seed;
+  }
+  wait_until([&] { return scheduler.status().draft_cache_used_bytes == 0; });
+}
+
+/// What is cancelled gives its place back.
+TEST(Scheduler, CancelledAnswersLeaveTheDraftCache) {
+  const TinyModel model({.context = 4096}), draft({.seed = 2, .context = 256});
+  auto engine = load_with_draft(model, draft);
+  Scheduler scheduler(*engine);
+  GenerateParams params = greedy(4000);
+  params.sampling.logit_bias = {{TinyModel::kEnd, -100.0f}};
+  params.speculation = Speculation::always;
+  const auto handle = scheduler.submit({{1, 2, 3}, params});
+  wait_until([&] { return scheduler.status().draft_cache_used_bytes > 0; });
+  handle->cancel();
+  EXPECT_EQ(collect(*handle)[0].reason, StopReason::cancelled);
+  wait_until([&] { return scheduler.status().active == 0; });
+  EXPECT_EQ(scheduler.status().draft_cache_used_bytes, 0u);
 }
 
 TEST(Scheduler, RefusesWhatCanNeverFit) {
@@ -312,6 +378,27 @@ TEST(Scheduler, ChoicesShareTheirPromptAndAreIndependent) {
   EXPECT_EQ(scheduler.status().generated, tokens);
 }
 
+/// Each token's log-probability, and its place among the most probable ones, by Engine::score.
+void expect_logprobs_of_score(Engine& reference, std::span<const TokenLogprob> tokens, size_t top) {
+  ScoreRequest score{{tokens[0].id}, {{}}};
+  for (size_t i = 1; i < tokens.size(); ++i) score.continuations[0].push_back(tokens[i].id);
+  const auto scores = reference.score(std::span(&score, 1))[0][0];
+  for (size_t i = 1; i < tokens.size(); ++i) {
+    const TokenLogprob& token = tokens[i];
+    EXPECT_EQ(token.logprob, float(scores[i - 1].log_probability));
+    ASSERT_EQ(token.top.size(), top);
+    for (size_t k = 1; k < top; ++k) EXPECT_LE(token.top[k].second, token.top[k - 1].second);
+    EXPECT_EQ(token.top[0].first == token.id, scores[i - 1].greedy);
+    const auto has = std::find_if(token.top.begin(), token.top.end(),
+                                  [&](const auto& entry) { return entry.first == token.id; });
+    if (has != token.top.end()) {
+      EXPECT_EQ(has->second, token.logprob);
+    } else {
+      EXPECT_LE(token.logprob, token.top.back().second);
+    }
+  }
+}
+
 TEST(Scheduler, LogprobsAreThoseOfScore) {
   const TinyModel model({.context = 512});
   auto engine = load(model), reference = load(model);
@@ -329,22 +416,56 @@ TEST(Scheduler, LogprobsAreThoseOfScore) {
   std::vector<TokenLogprob> tokens(handle->prompt_logprobs().begin(), handle->prompt_logprobs().end());
   ASSERT_EQ(tokens.size(), prompt.size());
   tokens.insert(tokens.end(), result.tokens.begin(), result.tokens.end());
-  ScoreRequest score{{prompt[0]}, {{}}};
-  for (size_t i = 1; i < tokens.size(); ++i) score.continuations[0].push_back(tokens[i].id);
-  EXPECT_TRUE(std::equal(prompt.begin() + 1, prompt.end(), score.continuations[0].begin()));
-  const auto scores = reference->score(std::span(&score, 1))[0][0];
-  for (size_t i = 1; i < tokens.size(); ++i) {
-    const TokenLogprob& token = tokens[i];
-    EXPECT_EQ(token.logprob, float(scores[i - 1].log_probability));
-    ASSERT_EQ(token.top.size(), 4u);
-    for (size_t k = 1; k < 4; ++k) EXPECT_LE(token.top[k].second, token.top[k - 1].second);
-    EXPECT_EQ(token.top[0].first == token.id, scores[i - 1].greedy);
-    const auto has = std::find_if(token.top.begin(), token.top.end(),
-                                  [&](const auto& entry) { return entry.first == token.id; });
-    if (has != token.top.end()) {
-      EXPECT_EQ(has->second, token.logprob);
-    } else {
-      EXPECT_LE(token.logprob, token.top[3].second);
+  for (size_t i = 0; i < prompt.size(); ++i) EXPECT_EQ(tokens[i].id, prompt[i]);
+  expect_logprobs_of_score(*reference, tokens, 4);
+}
+
+/// With groups, whose beams meet and part, with penalties, which change the scores that beams are ranked by,
+/// and with answers that end early.
+TEST(Scheduler, LogprobsOfBeamsAreThoseOfScore) {
+  const TinyModel model({.context = 512});
+  auto engine = load(model), reference = load(model);
+  Scheduler scheduler(*engine);
+  std::mt19937 random(9);
+  const auto prompt = random_tokens(random, 70);
+  GenerateParams params = greedy(15);
+  params.top_logprobs = 3;
+  params.prompt_logprobs = true;
+  params.sampling.repetition_penalty = 1.3f;
+  params.sampling.logit_bias = {{TinyModel::kEnd, 2.0f}};
+  for (const uint32_t groups : {1, 3}) {
+    params.beams = {.num_beams = 6, .num_beam_groups = groups, .num_return_sequences = 6};
+    if (groups > 1) params.beams.diversity_penalty = 0.2f;
+    const auto handle = scheduler.submit({prompt, params});
+    const auto answers = collect(*handle, 6);
+    for (const Result& answer : answers) {
+      std::vector<TokenLogprob> tokens(handle->prompt_logprobs().begin(), handle->prompt_logprobs().end());
+      ASSERT_EQ(tokens.size(), prompt.size());
+      tokens.insert(tokens.end(), answer.tokens.begin(), answer.tokens.end());
+      expect_logprobs_of_score(*reference, tokens, 3);
+    }
+  }
+}
+
+/// Answers that a search has when it is cancelled have theirs too.
+TEST(Scheduler, CancelledBeamsHaveLogprobs) {
+  const TinyModel model({.context = 4096});
+  auto engine = load(model), reference = load(model);
+  Scheduler scheduler(*engine);
+  GenerateParams params = greedy(4000);
+  params.top_logprobs = 1;
+  params.beams = {.num_beams = 3, .num_return_sequences = 3};
+  params.sampling.logit_bias = {{TinyModel::kEnd, -100.0f}};
+  const auto handle = scheduler.submit({{1, 2}, params});
+  wait_until([&] { return scheduler.status().computed > 30; });
+  handle->cancel();
+  for (const Result& answer : collect(*handle, 3)) {
+    EXPECT_EQ(answer.reason, StopReason::cancelled);
+    ASSERT_FALSE(answer.tokens.empty());
+    const std::vector<ScoreRequest> score = {{{1, 2}, {answer.ids()}}};
+    const auto scores = reference->score(score)[0][0];
+    for (size_t i = 0; i < answer.tokens.size(); ++i) {
+      EXPECT_EQ(answer.tokens[i].logprob, float(scores[i].log_probability));
     }
   }
 }

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/draft_pool.h"
 #include "engine/scheduler.h"
 #include "engine/sequence_pool.h"
 
@@ -12,15 +13,16 @@ namespace nibble {
 /// What computes one running answer, or several that are searched together, from the end of the prompt on.
 /// In every step it says which tokens it wants to run and which logits to see, and then takes those.
 ///
-///   begin, consume (the row after the prompt), settle, then, until it has ended: plan, consume, settle.
+///   begin, consume (the row after the prompt), settle, then, until it has ended: plan, consume, settle;
+///   leave.
 class SequenceDecoder {
  public:
   virtual ~SequenceDecoder() = default;
 
   /// Sequences of the cache that it uses.
   virtual uint32_t sequences() const { return 1; }
-  /// Each of the sequences holds the prompt.
-  virtual void begin(std::span<const uint32_t> sequences) = 0;
+  /// Each of the sequences holds the prompt. `drafts`: null without a draft model.
+  virtual void begin(std::span<const uint32_t> sequences, DraftPool* drafts) = 0;
   /// Adds the tokens of the next step to the batch. No sequence may become longer than the request's
   /// prompt and most new tokens. A sequence that SequencePool::longest_shared() is passed on takes one token
   /// in a step: several would be computed as if all were there.
@@ -30,6 +32,8 @@ class SequenceDecoder {
   virtual void consume(std::span<float> logits, size_t vocab) = 0;
   /// One at a time, after all consumed: takes back tokens, lets beams change places.
   virtual void settle(SequencePool& pool) { static_cast<void>(pool); }
+  /// Its sequences are taken back: what else it holds of the caches goes too. One at a time as settle.
+  virtual void leave() {}
   virtual bool ended() const = 0;
   /// Ends it with StopReason::cancelled.
   virtual void cancel() = 0;

@@ -204,7 +204,7 @@ void SequencePool::make_space(std::span<const BatchToken> batch) {
 }
 
 void SequencePool::run(std::span<const BatchToken> batch,
-                       const std::function<void(std::span<const float>)>& on_logits,
+                       const std::function<void(std::span<float>)>& on_logits,
                        const std::function<void(std::span<const float>)>& on_hidden) {
   make_space(batch);
   forward_.run(batch, cache_, on_logits, on_hidden);

@@ -52,8 +52,7 @@ class SequencePool {
   std::span<const int32_t> tokens(uint32_t sequence) const { return slots_[sequence].tokens; }
 
   /// Forward::run with these sequences, after blocks were found for them.
-  void run(std::span<const BatchToken> batch,
-           const std::function<void(std::span<const float> logits)>& on_logits,
+  void run(std::span<const BatchToken> batch, const std::function<void(std::span<float> logits)>& on_logits,
            const std::function<void(std::span<const float> hidden)>& on_hidden);
 
   /// Dynamic NTK scaling turns the positions of a sequence by its whole length, so that what is longer than

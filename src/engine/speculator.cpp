@@ -13,8 +13,8 @@ constexpr double kMargin = 1.1;
 
 }  // namespace
 
-Speculator::Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<DraftModel> model, bool always)
-    : times_(std::move(times)), model_(std::move(model)), always_(always) {
+Speculator::Speculator(std::shared_ptr<const StepTimes> times, bool always)
+    : times_(std::move(times)), always_(always) {
   // Longer matches are right more often.
   for (size_t match = 0; match <= kLongestMatch; ++match) {
     lookup_rates_[match] = AcceptanceRate(0.15 + 0.08 * double(match));

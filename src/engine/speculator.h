@@ -32,9 +32,11 @@ class AcceptanceRate {
 /// itself, and what further tokens cost in a step.
 class Speculator {
  public:
-  /// `times` of the large model, which others share. `model`: none, lookup alone. `always`: costs do not
-  /// count.
-  Speculator(std::shared_ptr<const StepTimes> times, std::unique_ptr<DraftModel> model, bool always = false);
+  /// `times` of the large model, which others share. `always`: costs do not count.
+  explicit Speculator(std::shared_ptr<const StepTimes> times, bool always = false);
+
+  /// From now on this model guesses too; none: lookup alone.
+  void use(std::unique_ptr<DraftModel> model) { model_ = std::move(model); }
 
   /// The tokens that the next step should check behind the history, at most `most`; the step has so many
   /// tokens without them.

@@ -3,14 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "text/tokenizer.h"
 
 namespace nibble {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 
 Vocabulary byte_level() {
   Vocabulary v;
@@ -51,13 +51,8 @@ GgufMetadata metadata_of(const Vocabulary& vocabulary) {
   return metadata;
 }
 
-std::string message_of(const GgufMetadata& metadata) {
-  try {
-    read_vocabulary(metadata, "test.gguf");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+std::string error_of(const GgufMetadata& metadata) {
+  return testing::error_of([&] { read_vocabulary(metadata, "test.gguf"); });
 }
 
 TEST(VocabularyLoader, ByteLevelComesBackFromGguf) {
@@ -116,12 +111,12 @@ TEST(VocabularyLoader, NamesTheKeyThatIsWrong) {
   const auto with = [](const char* key, GgufValue value) {
     GgufMetadata metadata = metadata_of(byte_level());
     metadata.set(key, std::move(value));
-    return message_of(metadata);
+    return error_of(metadata);
   };
   EXPECT_THAT(with("tokenizer.ggml.pre", std::string("klingon")), HasSubstr("klingon"));
   EXPECT_THAT(with("tokenizer.ggml.model", std::string("t5")), HasSubstr("tokenizer.ggml.model is 't5'"));
   EXPECT_THAT(with("tokenizer.ggml.eos_token_id", uint32_t{8}), HasSubstr("tokenizer.ggml.eos_token_id"));
-  EXPECT_EQ(with("tokenizer.ggml.eos_token_id", uint32_t{0xffffffff}), "");
+  EXPECT_EQ(with("tokenizer.ggml.eos_token_id", uint32_t{0xffffffff}), "no error");
   EXPECT_THAT(with("tokenizer.ggml.token_type", GgufArray{std::vector<int32_t>{1}}),
               HasSubstr("token types"));
   EXPECT_THAT(with("nibble.tokenizer.added_tokens", GgufArray{std::vector<int32_t>{1}}),
@@ -132,7 +127,7 @@ TEST(VocabularyLoader, NamesTheKeyThatIsWrong) {
               HasSubstr("end_of_turn"));
   GgufMetadata metadata = metadata_of(byte_level());
   metadata.erase("tokenizer.ggml.tokens");
-  EXPECT_THAT(message_of(metadata), HasSubstr("no tokenizer.ggml.tokens"));
+  EXPECT_THAT(error_of(metadata), HasSubstr("no tokenizer.ggml.tokens"));
 }
 
 }  // namespace

@@ -7,15 +7,15 @@
 #include <filesystem>
 #include <set>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "evaluate/bundled_questions.h"
 
 namespace nibble {
 namespace {
 
 namespace fs = std::filesystem;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::string line(const std::string& id, const std::string& key = "B", const std::string& more = "") {
   return R"({"id": ")" + id + R"(", "question": {"stem": "What is hot?", "choices": [)" +
@@ -24,12 +24,7 @@ std::string line(const std::string& id, const std::string& key = "B", const std:
 }
 
 std::string error_of(const std::string& text) {
-  try {
-    parse_arc(text, "questions.jsonl", "set");
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { parse_arc(text, "questions.jsonl", "set"); });
 }
 
 TEST(ArcData, ReadsQuestions) {
@@ -69,7 +64,7 @@ TEST(ArcData, NamesFileAndLineOfWhatIsWrong) {
   EXPECT_THROW(load_arc("/nonexistent/arc.jsonl"), Error);
 }
 
-class ArcFolder : public testing::Test {
+class ArcFolder : public ::testing::Test {
  protected:
   void SetUp() override {
     fs::create_directories(folder_ / "arc");

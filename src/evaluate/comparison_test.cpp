@@ -10,8 +10,8 @@ namespace nibble {
 namespace {
 
 using nlohmann::ordered_json;
-using testing::HasSubstr;
-using testing::Not;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 ordered_json score(double right, double n) {
   return {
@@ -102,7 +102,7 @@ TEST(Comparison, AFailedModelKeepsItsRowAndItsReason) {
   const Table table = summary_table(c);
   EXPECT_EQ(table.rows[1][0], "b");
   EXPECT_EQ(table.rows[1][5], "—");
-  EXPECT_THAT(failures(c), testing::ElementsAre("b has no figures: out of memory"));
+  EXPECT_THAT(failures(c), ::testing::ElementsAre("b has no figures: out of memory"));
   EXPECT_THAT(html_report(c), HasSubstr("out of memory"));
   const Comparison reversed = comparison_of(
       {{{"model", "m-b.gguf"}, {"error", "out of memory"}}, report("m-a.gguf", 600'000'000, 30, 30)});

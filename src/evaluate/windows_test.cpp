@@ -10,7 +10,7 @@
 namespace nibble {
 namespace {
 
-using testing::ElementsAre;
+using ::testing::ElementsAre;
 
 std::vector<int32_t> text_of(size_t n) {
   std::vector<int32_t> ids(n);
@@ -51,8 +51,8 @@ TEST(Windows, ShortTextsAreRefusedWithTheCounts) {
     make_windows(text_of(15), without_begin(), {.context = 8});
     FAIL() << "accepted";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("15 tokens"));
-    EXPECT_THAT(error.what(), testing::HasSubstr("at least 16"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("15 tokens"));
+    EXPECT_THAT(error.what(), ::testing::HasSubstr("at least 16"));
   }
   EXPECT_THROW(make_windows(text_of(1), without_begin(), {.context = 8, .stride = 4}), Error);
   EXPECT_THROW(make_windows(text_of(100), without_begin(), {.context = 8, .stride = 9}), UsageError);

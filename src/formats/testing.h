@@ -4,27 +4,16 @@
 
 #include <cstring>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
-#include "base/error.h"
+#include "base/testing.h"
 
 /// What the tests of formats/ and model/ share.
 namespace nibble::testing {
-
-/// The message of the Error that the action throws, or "no error".
-inline std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
 
 /// An empty directory of this test's own; it goes when the program ends.
 inline std::filesystem::path fresh_directory(const std::string& name) {

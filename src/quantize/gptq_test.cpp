@@ -7,7 +7,7 @@
 #include <cmath>
 #include <limits>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
 #include "quantize/test_matrices.h"
@@ -184,12 +184,7 @@ TEST(Gptq, FewerInputsThanChannelsAreEnough) {
 
 std::string error_of(const TileMatrix& h) {
   ThreadPool pool(1);
-  try {
-    gptq_factor(h, 32, {}, "blk.3.ffn_up.weight", pool);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+  return testing::error_of([&] { gptq_factor(h, 32, {}, "blk.3.ffn_up.weight", pool); });
 }
 
 TEST(Gptq, DampingRisesUntilTheHessianIsPositiveDefiniteAndThenGivesUp) {

@@ -23,7 +23,7 @@ struct Shape {
 };
 
 /// Random queries, keys and values of a sequence of `tokens`, in a cache and beside it.
-class AttentionTest : public testing::TestWithParam<Shape> {
+class AttentionTest : public ::testing::TestWithParam<Shape> {
  protected:
   static constexpr uint32_t kTokens = 1100;  // more than two chunks
 
@@ -155,26 +155,27 @@ TEST_P(AttentionTest, CompanyAndThreadsChangeNothing) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, AttentionTest,
-                         testing::Values(Shape{4, 4, 16, 0, KvType::f32}, Shape{9, 3, 64, 0, KvType::f16},
-                                         Shape{6, 2, 24, 37, KvType::f32}, Shape{4, 1, 80, 65, KvType::f16},
-                                         Shape{2, 2, 128, 64, KvType::f16}, Shape{3, 1, 5, 1, KvType::f32},
-                                         Shape{40, 1, 8, 0, KvType::f32}, Shape{9, 3, 64, 0, KvType::int8},
-                                         Shape{2, 2, 128, 0, KvType::int8}, Shape{4, 1, 80, 65, KvType::int8},
-                                         Shape{6, 2, 96, 600, KvType::int8}, Shape{3, 1, 5, 37, KvType::int8},
-                                         Shape{9, 3, 64, 0, KvType::int4}, Shape{2, 2, 128, 0, KvType::int4},
-                                         Shape{4, 1, 80, 65, KvType::int4},
-                                         Shape{6, 2, 96, 600, KvType::int4}, Shape{3, 1, 5, 1, KvType::int4},
-                                         Shape{40, 1, 100, 0, KvType::int8}),
-                         [](const auto& param) {
-                           const Shape& s = param.param;
-                           return std::to_string(s.n_heads) + "x" + std::to_string(s.n_kv_heads) + "x" +
-                                  std::to_string(s.head_dim) + "w" + std::to_string(s.window) + "_" +
-                                  std::string(kv_type_name(s.type));
-                         });
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, AttentionTest,
+    ::testing::Values(Shape{4, 4, 16, 0, KvType::f32}, Shape{9, 3, 64, 0, KvType::f16},
+                      Shape{6, 2, 24, 37, KvType::f32}, Shape{4, 1, 80, 65, KvType::f16},
+                      Shape{2, 2, 128, 64, KvType::f16}, Shape{3, 1, 5, 1, KvType::f32},
+                      Shape{40, 1, 8, 0, KvType::f32}, Shape{9, 3, 64, 0, KvType::int8},
+                      Shape{2, 2, 128, 0, KvType::int8}, Shape{4, 1, 80, 65, KvType::int8},
+                      Shape{6, 2, 96, 600, KvType::int8}, Shape{3, 1, 5, 37, KvType::int8},
+                      Shape{9, 3, 64, 0, KvType::int4}, Shape{2, 2, 128, 0, KvType::int4},
+                      Shape{4, 1, 80, 65, KvType::int4}, Shape{6, 2, 96, 600, KvType::int4},
+                      Shape{3, 1, 5, 1, KvType::int4}, Shape{40, 1, 100, 0, KvType::int8}),
+    [](const auto& param) {
+      const Shape& s = param.param;
+      return std::to_string(s.n_heads) + "x" + std::to_string(s.n_kv_heads) + "x" +
+             std::to_string(s.head_dim) + "w" + std::to_string(s.window) + "_" +
+             std::string(kv_type_name(s.type));
+    });
 
-class AttentionSafetyTest : public testing::TestWithParam<KvType> {};
-INSTANTIATE_TEST_SUITE_P(Types, AttentionSafetyTest, testing::Values(KvType::f16, KvType::int8, KvType::int4),
+class AttentionSafetyTest : public ::testing::TestWithParam<KvType> {};
+INSTANTIATE_TEST_SUITE_P(Types, AttentionSafetyTest,
+                         ::testing::Values(KvType::f16, KvType::int8, KvType::int4),
                          [](const auto& param) { return std::string(kv_type_name(param.param)); });
 
 TEST_P(AttentionSafetyTest, LaterTokensThatOverflowDoNotReachEarlierOnes) {

@@ -93,7 +93,7 @@ std::span<const float> Forward::run(std::span<const BatchToken> batch, KvCache& 
 }
 
 void Forward::run(std::span<const BatchToken> batch, KvCache& cache,
-                  const std::function<void(std::span<const float>)>& on_logits,
+                  const std::function<void(std::span<float>)>& on_logits,
                   const std::function<void(std::span<const float>)>& on_hidden) {
   Scratch& s = *scratch_;
   const ModelConfig& config = model_->config();

@@ -36,10 +36,11 @@ class Forward {
   /// message gives the counts and the flag that changes them. The cache is unchanged then.
   std::span<const float> run(std::span<const BatchToken> batch, KvCache& cache);
   /// The same for logits that would not fit memory together: on_logits gets them [rows, vocab] in batch
-  /// order, at most kMaxLogitRows at once; on_hidden gets hidden states [rows, hidden] of the tokens that
+  /// order, at most kMaxLogitRows at once, and may change them; those of the last time stay until the next
+  /// call. on_hidden gets hidden states [rows, hidden] of the tokens that
   /// want them, in batch order too, at most kMaxSlice at once.
   void run(std::span<const BatchToken> batch, KvCache& cache,
-           const std::function<void(std::span<const float> logits)>& on_logits,
+           const std::function<void(std::span<float> logits)>& on_logits,
            const std::function<void(std::span<const float> hidden)>& on_hidden = {});
 
   /// The widest instruction set that kernels of the weights may use, where several give the same results on

@@ -11,8 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/half.h"
+#include "base/testing.h"
 #include "formats/gguf.h"
 #include "model/gguf_config.h"
 #include "model/tensor_names.h"
@@ -20,7 +20,7 @@
 namespace nibble {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 /// Grouped queries over heads of 24, tied embeddings, a window shorter than the sequences.
 ModelConfig tiny_config() {
@@ -57,7 +57,7 @@ std::vector<std::byte> random_tensor(DType dtype, uint64_t elements, bool is_nor
 }
 
 std::shared_ptr<const Model> random_model(const ModelConfig& config, DType dtype, ThreadPool& pool) {
-  const std::string path = testing::TempDir() + "nibble-forward-" + std::to_string(getpid()) + ".gguf";
+  const std::string path = ::testing::TempDir() + "nibble-forward-" + std::to_string(getpid()) + ".gguf";
   GgufMetadata metadata;
   write_config(config, metadata);
   std::vector<GgufWriter::Tensor> tensors;
@@ -99,7 +99,7 @@ struct Case {
   KvType kv;
 };
 
-class ForwardTest : public testing::TestWithParam<Case> {
+class ForwardTest : public ::testing::TestWithParam<Case> {
  protected:
   static constexpr size_t kVocab = 70;
 
@@ -121,9 +121,9 @@ class ForwardTest : public testing::TestWithParam<Case> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Types, ForwardTest,
-                         testing::Values(Case{DType::F32, KvType::f32}, Case{DType::F32, KvType::f16},
-                                         Case{DType::Q8_0, KvType::f16}, Case{DType::F32, KvType::int8},
-                                         Case{DType::Q8_0, KvType::int4}),
+                         ::testing::Values(Case{DType::F32, KvType::f32}, Case{DType::F32, KvType::f16},
+                                           Case{DType::Q8_0, KvType::f16}, Case{DType::F32, KvType::int8},
+                                           Case{DType::Q8_0, KvType::int4}),
                          [](const auto& param) {
                            return std::string(dtype_name(param.param.dtype)) + "_" +
                                   std::string(kv_type_name(param.param.kv));
@@ -252,15 +252,10 @@ TEST_P(ForwardTest, SharedPrefixesAndForgottenTokensLeaveNoTrace) {
   EXPECT_TRUE(std::equal(rest.begin(), rest.end(), expected.begin() + 100 * kVocab));
 }
 
-class ForwardErrorTest : public testing::Test {
+class ForwardErrorTest : public ::testing::Test {
  protected:
   std::string error_of(const std::vector<BatchToken>& batch, KvCache& cache) {
-    try {
-      forward_.run(batch, cache);
-    } catch (const Error& error) {
-      return error.what();
-    }
-    return "no error";
+    return testing::error_of([&] { forward_.run(batch, cache); });
   }
 
   ThreadPool pool_{2};
@@ -279,13 +274,13 @@ TEST_F(ForwardErrorTest, TheContextIsALimitNotACut) {
   KvCache cache(config_, 2, 10);
   forward_.run(batch_of(random_tokens(9, 1), 1), cache);
   EXPECT_THAT(error_of(batch_of(random_tokens(2, 1), 1), cache),
-              testing::AllOf(HasSubstr("11 tokens"), HasSubstr("context of 10"), HasSubstr("--context")));
+              ::testing::AllOf(HasSubstr("11 tokens"), HasSubstr("context of 10"), HasSubstr("--context")));
   EXPECT_EQ(cache.length(1), 9u);
   EXPECT_EQ(error_of(batch_of(random_tokens(1, 1), 1), cache), "no error");
 
   KvCache larger(config_, 1, 2000);
   EXPECT_THAT(error_of(batch_of(random_tokens(1001, 1), 0), larger),
-              testing::AllOf(HasSubstr("1001 tokens"), HasSubstr("model's context of 1000")));
+              ::testing::AllOf(HasSubstr("1001 tokens"), HasSubstr("model's context of 1000")));
   EXPECT_EQ(larger.length(0), 0u);
 }
 

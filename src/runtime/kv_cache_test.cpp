@@ -67,7 +67,7 @@ void expect_filled(const KvCache& cache, uint32_t sequence, uint32_t source, uin
   }
 }
 
-class KvCacheTest : public testing::TestWithParam<KvType> {
+class KvCacheTest : public ::testing::TestWithParam<KvType> {
  protected:
   static constexpr uint64_t kHeadBlocks = 2 * 3;  // layers and heads
   /// Heads of 20 elements: values are padded to 32, and keys too where they are quantized.
@@ -86,7 +86,7 @@ class KvCacheTest : public testing::TestWithParam<KvType> {
   }
 };
 INSTANTIATE_TEST_SUITE_P(Type, KvCacheTest,
-                         testing::Values(KvType::f32, KvType::f16, KvType::int8, KvType::int4),
+                         ::testing::Values(KvType::f32, KvType::f16, KvType::int8, KvType::int4),
                          [](const auto& param) { return std::string(kv_type_name(param.param)); });
 
 TEST_P(KvCacheTest, KeepsEveryHead) {

@@ -17,14 +17,14 @@ namespace {
 
 constexpr uint32_t kDims[] = {5, 20, 64, 80, 96, 100, 128, 256};
 
-class KvLayoutTest : public testing::TestWithParam<std::tuple<KvType, uint32_t>> {
+class KvLayoutTest : public ::testing::TestWithParam<std::tuple<KvType, uint32_t>> {
  protected:
   const KvLayout layout_{std::get<0>(GetParam()), std::get<1>(GetParam())};
 };
 INSTANTIATE_TEST_SUITE_P(Types, KvLayoutTest,
-                         testing::Combine(testing::Values(KvType::f32, KvType::f16, KvType::int8,
-                                                          KvType::int4),
-                                          testing::ValuesIn(kDims)),
+                         ::testing::Combine(::testing::Values(KvType::f32, KvType::f16, KvType::int8,
+                                                              KvType::int4),
+                                            ::testing::ValuesIn(kDims)),
                          [](const auto& param) {
                            return std::string(kv_type_name(std::get<0>(param.param))) + "_" +
                                   std::to_string(std::get<1>(param.param));

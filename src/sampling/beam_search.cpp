@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace nibble {
 
@@ -9,12 +10,17 @@ BeamSearch::BeamSearch(const BeamParams& params, uint32_t max_new_tokens, size_t
                        std::optional<uint64_t> seed)
     : params_(params), max_new_tokens_(max_new_tokens), groups_(params.num_beam_groups) {
   kept_ = std::max<size_t>(2, 1 + end_tokens) * group_size();
-  beams_.push_back({0, {}, 0});
+  beams_.push_back({{}, {}, 0});
   if (seed) random_.emplace(*seed);
 }
 
 double BeamSearch::score(double sum, size_t length) const {
   return sum / std::pow(double(length), double(params_.length_penalty));
+}
+
+BeamAnswer BeamSearch::complete(Beam beam, bool ended) const {
+  const double ranked = score(beam.sum, beam.tokens.size());
+  return {std::move(beam.tokens), std::move(beam.rows), ranked, ended};
 }
 
 void BeamSearch::add_answer(Group& group, BeamAnswer answer) const {
@@ -74,12 +80,14 @@ void BeamSearch::advance_group(Group& group, std::span<const Continuation> best,
   const size_t first = next.size();
   for (size_t rank = 0; rank < best.size() && next.size() - first < group_size(); ++rank) {
     const Continuation& c = best[rank];
-    std::vector<int32_t> tokens = beams_[c.row].tokens;
-    tokens.push_back(c.token);
+    Beam longer = beams_[c.row];
+    longer.tokens.push_back(c.token);
+    longer.rows.push_back(c.row);
+    longer.sum = c.sum;
     if (!ends(beams_[c.row], c.token)) {
-      next.push_back({c.row, std::move(tokens), c.sum});
+      next.push_back(std::move(longer));
     } else if (rank < group_size()) {
-      add_answer(group, {std::move(tokens), score(c.sum, length_), true});
+      add_answer(group, complete(std::move(longer), true));
     }
   }
   for (size_t i = first; i < next.size() && !penalties.empty(); ++i) {
@@ -91,7 +99,7 @@ void BeamSearch::advance_group(Group& group, std::span<const Continuation> best,
   group.done = !goes_on || cannot_improve(group, best_sum);
   if (!group.done && length_ == max_new_tokens_) {
     for (size_t i = first; i < next.size(); ++i) {
-      add_answer(group, {next[i].tokens, score(next[i].sum, length_), false});
+      add_answer(group, complete(next[i], false));
     }
     group.done = true;
   }
@@ -123,9 +131,7 @@ std::vector<BeamAnswer> BeamSearch::answers() const {
     Group whole = group;
     for (size_t i = 0; i < (group.done ? 0 : group.count); ++i) {
       const Beam& beam = beams_[group.first + i];
-      if (!beam.tokens.empty()) {
-        add_answer(whole, {beam.tokens, score(beam.sum, beam.tokens.size()), false});
-      }
+      if (!beam.tokens.empty()) add_answer(whole, complete(beam, false));
     }
     std::ranges::move(whole.answers, std::back_inserter(all));
   }

@@ -14,13 +14,16 @@ namespace nibble {
 
 /// A running answer of a beam search.
 struct Beam {
-  uint32_t parent;              ///< which beam of the step before it continues
   std::vector<int32_t> tokens;  ///< the answer so far; the last one is this step's
+  std::vector<uint32_t> rows;   ///< [tokens], of its step's rows the one that each token was chosen from
   double sum;                   ///< of the tokens' log-probabilities, less what diversity took
+
+  uint32_t parent() const { return rows.back(); }  ///< which beam of the step before it continues
 };
 
 struct BeamAnswer {
   std::vector<int32_t> tokens;  ///< the one that ended it included
+  std::vector<uint32_t> rows;   ///< as a beam's
   double score;                 ///< sum / length^length_penalty
   bool ended;                   ///< by its last token; else the search stopped there
 };
@@ -45,7 +48,8 @@ class BeamSearch {
              std::optional<uint64_t> seed = {});
 
   /// Takes a step. `rows` [beams().size(), vocab]: log-probabilities, minus infinity for what may not
-  /// follow; for the first step the one row [1, vocab] after the prompt.
+  /// follow; for the first step the one row [1, vocab] after the prompt. `ends` is asked once or more for
+  /// each token that goes on or completes an answer, with the beam of beams() that it follows.
   void advance(std::span<const float> rows, size_t vocab, const Ends& ends);
   /// That go on, in the order of the next step's rows; none when the search is done. Before the first step
   /// the one empty beam of the prompt.
@@ -77,6 +81,7 @@ class BeamSearch {
                      std::vector<float>& penalties, std::vector<Beam>& next);
   bool cannot_improve(const Group& group, double best_sum) const;
   double score(double sum, size_t length) const;
+  BeamAnswer complete(Beam beam, bool ended) const;
   void add_answer(Group& group, BeamAnswer answer) const;
 
   BeamParams params_;

@@ -9,7 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "sampling/processors.h"
 
 namespace nibble {
@@ -104,9 +104,10 @@ TEST(BeamSearch, ParentsAreWhereBeamsCameFrom) {
     run(search, model, {}, 1);
     ASSERT_EQ(search.beams().size(), 6u);
     for (const Beam& beam : search.beams()) {
+      ASSERT_EQ(beam.rows.size(), beam.tokens.size());
       auto prefix = beam.tokens;
       prefix.pop_back();
-      EXPECT_EQ(prefix, before[beam.parent].tokens);
+      EXPECT_EQ(prefix, before[beam.parent()].tokens);
     }
     before.assign(search.beams().begin(), search.beams().end());
   }
@@ -167,19 +168,14 @@ TEST(BeamSearch, SamplesByProbability) {
 std::string error_of(const BeamParams& params, bool greedy) {
   SamplingParams sampling;
   sampling.greedy = greedy;
-  try {
-    params.check(sampling);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
+  return testing::error_of([&] { params.check(sampling); });
 }
 
 TEST(BeamParams, ContradictionsAreNamed) {
-  EXPECT_EQ(error_of({}, false), "");
-  EXPECT_EQ(error_of({.num_beams = 4, .num_return_sequences = 4}, true), "");
-  EXPECT_EQ(error_of({.num_beams = 4}, false), "");
-  EXPECT_EQ(error_of({.num_beams = 4, .num_beam_groups = 2, .diversity_penalty = 1}, true), "");
+  EXPECT_EQ(error_of({}, false), "no error");
+  EXPECT_EQ(error_of({.num_beams = 4, .num_return_sequences = 4}, true), "no error");
+  EXPECT_EQ(error_of({.num_beams = 4}, false), "no error");
+  EXPECT_EQ(error_of({.num_beams = 4, .num_beam_groups = 2, .diversity_penalty = 1}, true), "no error");
   const std::vector<std::tuple<BeamParams, bool, std::vector<std::string>>> wrong = {
       {{.num_beams = 0}, true, {"num_beams is 0"}},
       {{.num_beams = 5, .num_beam_groups = 2, .diversity_penalty = 1},

@@ -7,7 +7,7 @@
 #include <limits>
 #include <vector>
 
-#include "base/error.h"
+#include "base/testing.h"
 
 namespace nibble {
 namespace {
@@ -99,29 +99,24 @@ TEST(SamplingParams, ChecksNameTheParameterAndItsRange) {
   auto message = [](auto change) {
     SamplingParams params;
     change(params);
-    try {
-      params.check();
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string("no error");
+    return testing::error_of([&] { params.check(); });
   };
   const float nan = std::numeric_limits<float>::quiet_NaN();
   EXPECT_EQ(message([](auto& p) {}), "no error");
   EXPECT_EQ(message([](auto& p) { p.temperature = 0; }),
             "temperature is 0, but must be above 0; for the most probable token use greedy decoding");
-  EXPECT_THAT(message([&](auto& p) { p.temperature = nan; }), testing::StartsWith("temperature is nan"));
+  EXPECT_THAT(message([&](auto& p) { p.temperature = nan; }), ::testing::StartsWith("temperature is nan"));
   EXPECT_EQ(message([](auto& p) { p.top_k = -1; }),
             "top_k is -1, but must be 0 (off) or the number of tokens to keep");
   EXPECT_EQ(message([](auto& p) { p.top_p = 1.5f; }),
             "top_p is 1.5, but must be above 0 and at most 1 (off)");
-  EXPECT_THAT(message([](auto& p) { p.top_p = 0; }), testing::StartsWith("top_p is 0"));
-  EXPECT_THAT(message([](auto& p) { p.min_p = -0.1f; }), testing::StartsWith("min_p is -0.1"));
-  EXPECT_THAT(message([](auto& p) { p.typical_p = 0; }), testing::StartsWith("typical_p is 0"));
-  EXPECT_THAT(message([](auto& p) { p.epsilon_cutoff = 1; }), testing::StartsWith("epsilon_cutoff is 1"));
-  EXPECT_THAT(message([](auto& p) { p.eta_cutoff = 3; }), testing::StartsWith("eta_cutoff is 3"));
+  EXPECT_THAT(message([](auto& p) { p.top_p = 0; }), ::testing::StartsWith("top_p is 0"));
+  EXPECT_THAT(message([](auto& p) { p.min_p = -0.1f; }), ::testing::StartsWith("min_p is -0.1"));
+  EXPECT_THAT(message([](auto& p) { p.typical_p = 0; }), ::testing::StartsWith("typical_p is 0"));
+  EXPECT_THAT(message([](auto& p) { p.epsilon_cutoff = 1; }), ::testing::StartsWith("epsilon_cutoff is 1"));
+  EXPECT_THAT(message([](auto& p) { p.eta_cutoff = 3; }), ::testing::StartsWith("eta_cutoff is 3"));
   EXPECT_THAT(message([](auto& p) { p.repetition_penalty = 0; }),
-              testing::StartsWith("repetition_penalty is 0"));
+              ::testing::StartsWith("repetition_penalty is 0"));
 }
 
 }  // namespace

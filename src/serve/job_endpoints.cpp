@@ -52,10 +52,10 @@ void add_job_endpoints(Router& router, ServerState& state, JobQueue& jobs) {
   router.add("GET", "/api/jobs", [&](Exchange& exchange) { exchange.respond({{"jobs", jobs.list()}}); });
   router.add("GET", "/api/jobs/{id}",
              [&, id](Exchange& exchange) { exchange.respond(jobs.get(id(exchange))); });
-  router.add("DELETE", "/api/jobs/{id}", [&, id](Exchange& exchange) {
-    jobs.cancel(id(exchange));
-    exchange.respond(jobs.get(id(exchange)));
-  });
+  router.add("DELETE", "/api/jobs/{id}",
+             [&, id](Exchange& exchange) { exchange.respond(jobs.remove(id(exchange))); });
+  router.add("POST", "/api/jobs/{id}/resume",
+             [&, id](Exchange& exchange) { exchange.respond(jobs.resume(id(exchange))); });
   router.add("GET", "/api/jobs/{id}/events", [&](Exchange& exchange) { send_events(exchange, state, jobs); });
   router.add("GET", "/api/jobs/{id}/report", [&](Exchange& exchange) { send_report(exchange, jobs); });
 }

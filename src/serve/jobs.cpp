@@ -4,6 +4,7 @@
 
 #include "serve/api_error.h"
 #include "serve/child_process.h"
+#include "serve/job_leftovers.h"
 #include "serve/server_state.h"
 
 namespace nibble {
@@ -31,14 +32,11 @@ JobQueue::~JobQueue() {
 
 std::string JobQueue::add(JobPlan plan) {
   const std::lock_guard lock(mutex_);
-  size_t waiting = 0;
-  for (const auto& job : jobs_) {
-    waiting += !job->ended();
-    if (!job->ended() && job->plan.output == plan.output) {
-      throw ApiError(409, "another job writes this output already: choose another name", "output");
-    }
+  if (output_in_use(plan.output)) {
+    throw ApiError(409, "another job writes this output already: choose another name", "output");
   }
-  if (waiting >= kMostWaiting)
+  const auto waiting = std::ranges::count_if(jobs_, [](const auto& job) { return !job->ended(); });
+  if (size_t(waiting) >= kMostWaiting)
     throw ApiError(429, "too many jobs wait already: cancel some", {}, "queue_full");
   while (jobs_.size() >= kMostKept && jobs_.front()->ended()) jobs_.pop_front();
   auto job = std::make_unique<Job>();
@@ -62,14 +60,58 @@ nlohmann::ordered_json JobQueue::get(const std::string& id) const {
   return json(find(id));
 }
 
-void JobQueue::cancel(const std::string& id) {
+bool JobQueue::output_in_use(const std::filesystem::path& output) const {
+  return std::ranges::any_of(jobs_,
+                             [&](const auto& job) { return !job->ended() && job->plan.output == output; });
+}
+
+nlohmann::ordered_json JobQueue::remove(const std::string& id) {
   const std::lock_guard lock(mutex_);
   Job& job = find(id);
-  if (job.ended()) return;
+  if (job.ended()) {
+    if (!output_in_use(job.plan.output)) remove_leftovers(job.plan.output);
+    job.resumable = false;
+    auto last = json(job);
+    std::erase_if(jobs_, [&](const auto& other) { return other.get() == &job; });
+    return last;
+  }
   job.cancelled = true;
-  if (job.state == "queued") job.state = "cancelled";
+  if (job.state == "queued") end(job, "cancelled");
   ++job.version;
   changed_.notify_all();
+  return json(job);
+}
+
+nlohmann::ordered_json JobQueue::resume(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  Job& job = find(id);
+  const std::string name = job.plan.output.filename().string();
+  if (!job.ended())
+    throw ApiError(409, fmt::format("the job is {}: only one that has ended can be resumed", job.state),
+                   "id");
+  if (job.state == "done" || std::filesystem::exists(job.plan.output)) {
+    throw ApiError(409, fmt::format("{} is there already: there is nothing to resume", name), "id");
+  }
+  if (output_in_use(job.plan.output))
+    throw ApiError(409, fmt::format("another job writes {} already", name), "id");
+  job.state = "queued";
+  job.cancelled = job.resumable = false;
+  job.progress.reset();
+  job.message.clear();
+  job.error.clear();
+  ++job.version;
+  changed_.notify_all();
+  return json(job);
+}
+
+void JobQueue::end(Job& job, const std::string& state) {
+  job.state = state;
+  job.eta_s.reset();
+  job.resumable = state != "done" && may_go_on(job.plan.output);
+  if (state == "cancelled") {
+    job.message =
+        job.resumable ? "cancelled; what was computed is kept, so that the job can be resumed" : "cancelled";
+  }
 }
 
 std::filesystem::path JobQueue::report(const std::string& id) const {
@@ -105,6 +147,7 @@ nlohmann::ordered_json JobQueue::json(const Job& job) {
           {"message", job.message},
           {"eta_s", job.eta_s ? Json(*job.eta_s) : Json()},
           {"error", job.error.empty() ? Json() : Json(job.error)},
+          {"resumable", job.resumable},
           {"output", job.plan.output.filename().string()},
           {"created", job.created}};
 }
@@ -137,38 +180,41 @@ void JobQueue::change(Job& job, const std::function<void()>& what) {
   changed_.notify_all();
 }
 
-void JobQueue::run_job(Job& job) {
+int JobQueue::run_child(Job& job) {
   std::vector<std::string> arguments = {program_};
   arguments.insert(arguments.end(), job.plan.arguments.begin(), job.plan.arguments.end());
-  try {
-    ChildProcess child(arguments, {"NIBBLE_PROGRESS_SECONDS=0.5"});
-    std::optional<std::chrono::steady_clock::time_point> asked;
-    for (std::string line;;) {
-      const auto read = child.read_line(line, kReadPoll);
-      if (read == ChildProcess::Read::end) break;
-      if (read == ChildProcess::Read::line) take_line(job, line);
-      const auto now = std::chrono::steady_clock::now();
-      const bool cancelled = [&] {
-        const std::lock_guard lock(mutex_);
-        return job.cancelled;
-      }();
-      if (cancelled && !asked) {
-        child.stop(false);
-        asked = now;
-      }
-      if (asked && now - *asked > kStopTime) child.stop(true);
+  ChildProcess child(arguments, {"NIBBLE_PROGRESS_SECONDS=0.5"});
+  std::optional<std::chrono::steady_clock::time_point> asked;
+  for (std::string line;;) {
+    const auto read = child.read_line(line, kReadPoll);
+    if (read == ChildProcess::Read::end) break;
+    if (read == ChildProcess::Read::line) take_line(job, line);
+    const auto now = std::chrono::steady_clock::now();
+    const bool cancelled = [&] {
+      const std::lock_guard lock(mutex_);
+      return job.cancelled;
+    }();
+    if (cancelled && !asked) {
+      child.stop(false);
+      asked = now;
     }
-    const int status = child.wait();
+    if (asked && now - *asked > kStopTime) child.stop(true);
+  }
+  return child.wait();
+}
+
+void JobQueue::run_job(Job& job) {
+  try {
+    const int status = run_child(job);
     change(job, [&] {
-      job.eta_s.reset();
-      job.state = status == 0 ? "done" : job.cancelled ? "cancelled" : "failed";
+      end(job, status == 0 ? "done" : job.cancelled ? "cancelled" : "failed");
       if (status == 0) job.progress = 1;
       if (job.state != "failed") job.error.clear();
       if (job.state == "failed" && job.error.empty()) job.error = fmt::format("ended with status {}", status);
     });
   } catch (const std::exception& error) {
     change(job, [&] {
-      job.state = "failed";
+      end(job, "failed");
       job.error = error.what();
     });
   }

@@ -31,7 +31,12 @@ class JobQueue {
   nlohmann::ordered_json list() const;
   /// Each throws ApiError 404 when there is no such job.
   nlohmann::ordered_json get(const std::string& id) const;
-  void cancel(const std::string& id);
+  /// Ends one that runs or waits, which keeps its place in the list. One that has ended leaves the list, and
+  /// what it left beside its output goes, unless another job is at work there. Returns the job.
+  nlohmann::ordered_json remove(const std::string& id);
+  /// Lets one that was cancelled or failed wait again: it goes on from what it left. Throws ApiError 409
+  /// when there is nothing to go on with.
+  nlohmann::ordered_json resume(const std::string& id);
   std::filesystem::path report(const std::string& id) const;
 
   /// The job as it is now, and its state's number.
@@ -53,6 +58,7 @@ class JobQueue {
     std::optional<double> progress, eta_s;
     std::string message, error;
     bool cancelled = false;
+    bool resumable = false;  ///< it has ended, and left something to go on from
     uint64_t version = 1;
 
     bool ended() const { return state != "queued" && state != "running"; }
@@ -60,6 +66,11 @@ class JobQueue {
 
   void run();
   void run_job(Job& job);
+  /// The child process, to its end: its exit status.
+  int run_child(Job& job);
+  /// Under the mutex.
+  static void end(Job& job, const std::string& state);
+  bool output_in_use(const std::filesystem::path& output) const;
   void take_line(Job& job, const std::string& line);
   void change(Job& job, const std::function<void()>& what);
   Job& find(const std::string& id) const;

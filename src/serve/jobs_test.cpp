@@ -2,6 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <set>
+
+#include "formats/testing.h"
 #include "serve/api_error.h"
 
 namespace nibble {
@@ -48,21 +52,93 @@ TEST(JobQueue, ReportsWhatWentWrong) {
   EXPECT_EQ(ended(none, none.add(shell("")))["state"], "failed");
 }
 
+void wait_for_message(const JobQueue& jobs, const std::string& id, const std::string& message) {
+  uint64_t version = 0;
+  for (auto state = jobs.wait_for_change(id, version, kLong); state && state->job["message"] != message;
+       state = jobs.wait_for_change(id, version, kLong)) {
+    version = state->version;
+  }
+}
+
 TEST(JobQueue, CancelsJobsThatRunAndThatWait) {
   JobQueue jobs("/bin/sh");
   const auto first = jobs.add(shell("echo begun; sleep 60", "a")),
              second = jobs.add(shell("echo never", "b"));
-  uint64_t version = 0;
-  for (auto state = jobs.wait_for_change(first, version, kLong); state && state->job["message"] != "begun";
-       state = jobs.wait_for_change(first, version, kLong)) {
-    version = state->version;
-  }
+  wait_for_message(jobs, first, "begun");
   EXPECT_EQ(jobs.get(second)["state"], "queued");
-  jobs.cancel(second);
-  jobs.cancel(first);
+  EXPECT_EQ(jobs.remove(second)["state"], "cancelled");
+  jobs.remove(first);
   EXPECT_EQ(ended(jobs, first)["state"], "cancelled");
+  EXPECT_EQ(ended(jobs, first)["message"], "cancelled");
+  EXPECT_EQ(ended(jobs, first)["resumable"], false);
   EXPECT_EQ(ended(jobs, second)["state"], "cancelled");
   EXPECT_THROW(jobs.get("job-none"), ApiError);
+}
+
+/// A folder with an output's name, and files beside it.
+class JobFiles : public ::testing::Test {
+ protected:
+  void make(const std::string& name) const { std::ofstream(directory_ / name) << "x"; }
+  std::set<std::string> names() const {
+    std::set<std::string> all;
+    for (const auto& entry : std::filesystem::directory_iterator(directory_)) {
+      all.insert(entry.path().filename().string());
+    }
+    return all;
+  }
+  std::string output() const { return (directory_ / "best.gguf").string(); }
+
+  const std::filesystem::path directory_ = nibble::testing::fresh_directory("jobs");
+};
+
+TEST_F(JobFiles, ACancelledJobIsResumed) {
+  JobQueue jobs("/bin/sh");
+  const std::string state = output() + ".optimize.partial.state";
+  const auto id = jobs.add(shell("if [ -e " + state + " ]; then echo goes on; touch " + output() +
+                                     "; else touch " + state + "; echo begun; sleep 60; fi",
+                                 output()));
+  wait_for_message(jobs, id, "begun");
+  EXPECT_THROW(jobs.resume(id), ApiError);  // it runs
+  jobs.remove(id);
+  const auto cancelled = ended(jobs, id);
+  EXPECT_EQ(cancelled["state"], "cancelled");
+  EXPECT_EQ(cancelled["resumable"], true);
+  EXPECT_NE(cancelled["message"].get<std::string>().find("resumed"), std::string::npos);
+  EXPECT_EQ(jobs.resume(id)["state"], "queued");
+  const auto done = ended(jobs, id);
+  EXPECT_EQ(done["state"], "done");
+  EXPECT_EQ(done["message"], "goes on");
+  EXPECT_EQ(done["resumable"], false);
+  EXPECT_THROW(jobs.resume(id), ApiError);
+}
+
+TEST_F(JobFiles, AJobThatIsRemovedTakesWhatItLeft) {
+  const std::set<std::string> others = {"best.gguf.txt", "better.gguf.partial",
+                                        "best.gguf.partial.statement"};
+  const std::set<std::string> own = {"best.gguf.partial",          "best.gguf.partial.state",
+                                     "best.gguf.optimize.partial", "best.gguf.optimize.partial.state",
+                                     "best.gguf.12-0.partial",     "best.gguf.partial.state.12-3.partial"};
+  for (const auto& name : others) make(name);
+  JobQueue jobs("/bin/sh");
+  const auto first = jobs.add(shell("exit 3", output()));
+  EXPECT_EQ(ended(jobs, first)["state"], "failed");
+  for (const auto& name : own) make(name);
+  const auto second = jobs.add(shell("echo begun; sleep 60", output()));
+  wait_for_message(jobs, second, "begun");
+  EXPECT_THROW(jobs.resume(first), ApiError);
+  jobs.remove(first);  // another one is at work there
+  EXPECT_EQ(names().size(), others.size() + own.size());
+  EXPECT_THROW(jobs.get(first), ApiError);
+  jobs.remove(second);
+  EXPECT_EQ(ended(jobs, second)["resumable"], true);
+  jobs.remove(second);
+  EXPECT_THROW(jobs.get(second), ApiError);
+  EXPECT_EQ(names(), others);
+  // What it made stays.
+  const auto third = jobs.add(shell("touch " + output(), output()));
+  EXPECT_EQ(ended(jobs, third)["state"], "done");
+  jobs.remove(third);
+  EXPECT_TRUE(names().contains("best.gguf"));
 }
 
 TEST(JobQueue, TwoJobsDoNotWriteOneOutput) {

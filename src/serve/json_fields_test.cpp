@@ -13,7 +13,7 @@ using ::testing::HasSubstr;
 
 /// The status and message of the ApiError that a call throws.
 template <typename Call>
-std::string error_of(Call call) {
+std::string refusal_of(Call call) {
   try {
     call();
   } catch (const ApiError& error) {
@@ -39,28 +39,29 @@ TEST(JsonFields, ReadsWhatIsThereAndTakesNullForAbsent) {
 TEST(JsonFields, ErrorsNameTheFieldAndWhatItMayBe) {
   const auto body = JsonFields::parse_body(R"({"n": 500, "t": 7, "big": 18446744073709551615, "half": 1.5})");
   const JsonFields fields(body, "outer.");
-  EXPECT_THAT(error_of([&] { fields.integer("n", 1, 128); }),
+  EXPECT_THAT(refusal_of([&] { fields.integer("n", 1, 128); }),
               HasSubstr("outer.n is 500, but must be from 1 to 128"));
-  EXPECT_THAT(error_of([&] { fields.text("t"); }), HasSubstr(R"("param":"outer.t")"));
-  EXPECT_THAT(error_of([&] { fields.integer("big"); }), HasSubstr("whole number"));
-  EXPECT_THAT(error_of([&] { fields.integer("half"); }), HasSubstr("whole number"));
-  EXPECT_THAT(error_of([&] { fields.required("none"); }), HasSubstr("outer.none is missing"));
+  EXPECT_THAT(refusal_of([&] { fields.text("t"); }), HasSubstr(R"("param":"outer.t")"));
+  EXPECT_THAT(refusal_of([&] { fields.integer("big"); }), HasSubstr("whole number"));
+  EXPECT_THAT(refusal_of([&] { fields.integer("half"); }), HasSubstr("whole number"));
+  EXPECT_THAT(refusal_of([&] { fields.required("none"); }), HasSubstr("outer.none is missing"));
 }
 
 TEST(JsonFields, RefusesBodiesThatAreNoObject) {
-  EXPECT_THAT(error_of([] { JsonFields::parse_body("{\"a\": "); }), HasSubstr("invalid_json"));
-  EXPECT_THAT(error_of([] { JsonFields::parse_body("[1]"); }), HasSubstr("must be a JSON object"));
-  EXPECT_THAT(error_of([] { JsonFields::parse_body("{\"a\": \"\xff\"}"); }), HasSubstr("invalid_json"));
+  EXPECT_THAT(refusal_of([] { JsonFields::parse_body("{\"a\": "); }), HasSubstr("invalid_json"));
+  EXPECT_THAT(refusal_of([] { JsonFields::parse_body("[1]"); }), HasSubstr("must be a JSON object"));
+  EXPECT_THAT(refusal_of([] { JsonFields::parse_body("{\"a\": \"\xff\"}"); }), HasSubstr("invalid_json"));
   const std::string deep = "{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}";
-  EXPECT_THAT(error_of([&] { JsonFields::parse_body(deep); }), HasSubstr("nested too deeply"));
+  EXPECT_THAT(refusal_of([&] { JsonFields::parse_body(deep); }), HasSubstr("nested too deeply"));
 }
 
 TEST(JsonFields, TokenIdsLieInTheVocabulary) {
   const auto list = [](const char* text) { return nlohmann::ordered_json::parse(text); };
   EXPECT_EQ(read_token_ids(list("[1, 2, 258]"), "prompt", 259), (std::vector<int32_t>{1, 2, 258}));
-  EXPECT_THAT(error_of([&] { read_token_ids(list("[1, 259]"), "prompt", 259); }), HasSubstr("from 0 to 258"));
-  EXPECT_THAT(error_of([&] { read_token_ids(list("[-1]"), "prompt", 259); }), HasSubstr("prompt"));
-  EXPECT_THAT(error_of([&] { read_token_ids(list("[1.5]"), "prompt", 259); }), HasSubstr("prompt"));
+  EXPECT_THAT(refusal_of([&] { read_token_ids(list("[1, 259]"), "prompt", 259); }),
+              HasSubstr("from 0 to 258"));
+  EXPECT_THAT(refusal_of([&] { read_token_ids(list("[-1]"), "prompt", 259); }), HasSubstr("prompt"));
+  EXPECT_THAT(refusal_of([&] { read_token_ids(list("[1.5]"), "prompt", 259); }), HasSubstr("prompt"));
 }
 
 }  // namespace

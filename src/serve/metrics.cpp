@@ -106,6 +106,10 @@ std::string Metrics::text(const ModelHub& models) const {
   gauge("nibble_queued_requests", "Requests that wait for room.", [](const auto& s) { return s.queued; });
   gauge("nibble_cache_used_bytes", "Of the KV cache.", [](const auto& s) { return s.cache_used_bytes; });
   gauge("nibble_cache_bytes", "The KV cache in all.", [](const auto& s) { return s.cache_bytes; });
+  gauge("nibble_draft_cache_used_bytes", "Of the draft model's KV cache.",
+        [](const auto& s) { return s.draft_cache_used_bytes; });
+  gauge("nibble_draft_cache_bytes", "The draft model's KV cache in all.",
+        [](const auto& s) { return s.draft_cache_bytes; });
   out += head("nibble_resident_bytes", "gauge", "Memory of the process, mapped model files included.");
   out += fmt::format("nibble_resident_bytes {}\n", process_usage().resident_bytes);
   return out;

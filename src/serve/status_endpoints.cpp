@@ -24,6 +24,8 @@ void status(Exchange& exchange, ServerState& state) {
                      {{"weights", model->engine->memory().weight_bytes},
                       {"cache", now.cache_bytes},
                       {"cache_used", now.cache_used_bytes},
+                      {"draft_cache", now.draft_cache_bytes},
+                      {"draft_cache_used", now.draft_cache_used_bytes},
                       {"resident", process_usage().resident_bytes}}},
                     {"active", now.active},
                     {"queued", now.queued},

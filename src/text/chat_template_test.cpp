@@ -5,23 +5,15 @@
 
 #include <thread>
 
-#include "base/error.h"
+#include "base/testing.h"
 
 namespace nibble {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using testing::AllOf;
-using testing::HasSubstr;
-
-std::string error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
-}
+using ::testing::AllOf;
+using testing::error_of;
+using ::testing::HasSubstr;
 
 const std::vector<ChatMessage> kTurns = {
     {"system", "Be brief.\n"}, {"user", " Hi "}, {"assistant", "Hello!"}, {"user", "2 + 2?"}};

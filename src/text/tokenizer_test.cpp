@@ -8,16 +8,16 @@
 #include <random>
 #include <thread>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "base/utf8.h"
 #include "text/byte_level.h"
 
 namespace nibble {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
-using testing::IsEmpty;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 std::string byte_level_text(std::string_view bytes) {
   std::string text;
@@ -163,12 +163,7 @@ TEST(ByteLevel, RefusesWhatItCannotUse) {
   const auto message = [](auto change) {
     Vocabulary v = byte_level_vocabulary();
     change(v);
-    try {
-      Tokenizer::create(std::move(v));
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+    return testing::error_of([&] { Tokenizer::create(std::move(v)); });
   };
   EXPECT_THAT(message([](Vocabulary& v) { v.pre = "klingon"; }), HasSubstr("klingon"));
   EXPECT_THAT(message([](Vocabulary& v) { v.merges[1] = "ab Q q"; }), HasSubstr("merge 1"));
@@ -249,12 +244,7 @@ TEST(SentencePiece, RefusesWhatItCannotUse) {
   const auto message = [](auto change) {
     Vocabulary v = sentencepiece_vocabulary();
     change(v);
-    try {
-      Tokenizer::create(std::move(v));
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string();
+    return testing::error_of([&] { Tokenizer::create(std::move(v)); });
   };
   EXPECT_THAT(message([](Vocabulary& v) { v.scores.pop_back(); }), HasSubstr("scores"));
   EXPECT_THAT(message([](Vocabulary& v) { v.scores.back() = NAN; }), HasSubstr("not a finite number"));
@@ -303,7 +293,7 @@ TEST(Tokenizer, ThreadsShareOne) {
     threads.emplace_back([&, i] { same[i] = tokenizer->encode(text) == expected; });
   }
   for (std::thread& thread : threads) thread.join();
-  EXPECT_THAT(same, testing::Each(true));
+  EXPECT_THAT(same, ::testing::Each(true));
 }
 
 TEST(StreamDecoder, HoldsUnfinishedCharactersBack) {

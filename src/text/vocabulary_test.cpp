@@ -6,15 +6,16 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/file.h"
+#include "base/testing.h"
 #include "text/tokenizer.h"
 
 namespace nibble {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
+using ::testing::ElementsAre;
+using testing::error_of;
+using ::testing::HasSubstr;
 using Json = nlohmann::ordered_json;
 namespace fs = std::filesystem;
 
@@ -71,20 +72,10 @@ ModelBytes small_model() {
 const std::string kBpe = "\x18\x02";
 const std::string kIdentity = "\x0a\x08identity\x18\x01\x20";
 
-template <typename Read>
-std::string message_of(Read read) {
-  try {
-    read();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
-
-class TokenizerDirectory : public testing::Test {
+class TokenizerDirectory : public ::testing::Test {
  protected:
   void SetUp() override {
-    path_ = fs::temp_directory_path() / testing::UnitTest::GetInstance()->current_test_info()->name();
+    path_ = fs::temp_directory_path() / ::testing::UnitTest::GetInstance()->current_test_info()->name();
     fs::create_directories(path_);
   }
   void TearDown() override { fs::remove_all(path_); }
@@ -136,7 +127,7 @@ TEST(TokenizerJson, NamesWhatItDoesNotRead) {
   const auto message = [](const char* pointer, Json value) {
     Json json = byte_level_json();
     json[Json::json_pointer(pointer)] = std::move(value);
-    return message_of([&] { read_tokenizer_json(json.dump(), "t.json"); });
+    return error_of([&] { read_tokenizer_json(json.dump(), "t.json"); });
   };
   EXPECT_THAT(message("/model/type", "WordPiece"), HasSubstr("WordPiece"));
   EXPECT_THAT(message("/model/end_of_word_suffix", "</w>"), HasSubstr("end_of_word_suffix"));
@@ -149,8 +140,8 @@ TEST(TokenizerJson, NamesWhatItDoesNotRead) {
   EXPECT_THAT(message("/added_tokens/0/id", -1), HasSubstr("impossible id"));
   EXPECT_THAT(message("/model/merges", {"a"}), HasSubstr("merge 0"));
   EXPECT_THAT(message("/model/merges", 3), HasSubstr("not a tokenizer.json"));
-  EXPECT_THAT(message_of([] { read_tokenizer_json("{\"model\":", "t.json"); }), HasSubstr("t.json"));
-  EXPECT_THAT(message_of([] { read_tokenizer_json("[]", "t.json"); }), HasSubstr("t.json"));
+  EXPECT_THAT(error_of([] { read_tokenizer_json("{\"model\":", "t.json"); }), HasSubstr("t.json"));
+  EXPECT_THAT(error_of([] { read_tokenizer_json("[]", "t.json"); }), HasSubstr("t.json"));
 }
 
 TEST(SentencePieceModel, ReadsPiecesAndSettings) {
@@ -165,7 +156,7 @@ TEST(SentencePieceModel, ReadsPiecesAndSettings) {
 
 TEST(SentencePieceModel, NamesWhatItDoesNotRead) {
   const auto message = [](const ModelBytes& model) {
-    return message_of([&] { read_sentencepiece_model(model.data(), "m"); });
+    return error_of([&] { read_sentencepiece_model(model.data(), "m"); });
   };
   EXPECT_THAT(message(small_model().message(2, "\x18\x01")), HasSubstr("unigram"));
   EXPECT_THAT(message(small_model().message(2, "")), HasSubstr("unigram"));
@@ -179,14 +170,13 @@ TEST(SentencePieceModel, SurvivesCutsAndFlips) {
   const std::string pieces = small_model().data();
   const std::string good = small_model().message(2, kBpe).message(3, kIdentity + std::string(1, '\0')).data();
   for (size_t size = 0; size < good.size(); ++size) {
-    message_of(
-        [&] { Tokenizer::create(read_sentencepiece_model(good.substr(0, size), "m"))->encode("a a"); });
+    error_of([&] { Tokenizer::create(read_sentencepiece_model(good.substr(0, size), "m"))->encode("a a"); });
   }
   for (size_t at = 0; at < good.size(); ++at) {
     for (int bit = 0; bit < 8; ++bit) {
       std::string bad = good;
       bad[at] = char(bad[at] ^ (1 << bit));
-      message_of([&] { Tokenizer::create(read_sentencepiece_model(bad, "m"))->encode("a a"); });
+      error_of([&] { Tokenizer::create(read_sentencepiece_model(bad, "m"))->encode("a a"); });
     }
   }
 }
@@ -222,18 +212,18 @@ TEST_F(TokenizerDirectory, AddsTokensToASentencePieceModel) {
   EXPECT_TRUE(v.eos == 6 && v.add_bos);
   EXPECT_THAT(Tokenizer::create(v)->encode("a<x>a", {.parse_special = true}), ElementsAre(1, 3, 6, 3));
   write("tokenizer_config.json", R"({"added_tokens_decoder": {"9": {"content": "<x>"}}})");
-  EXPECT_THAT(message_of([&] { read(); }), HasSubstr("leaves a gap"));
+  EXPECT_THAT(error_of([&] { read(); }), HasSubstr("leaves a gap"));
   write("tokenizer_config.json", R"({"added_tokens_decoder": {"nine": {"content": "<x>"}}})");
-  EXPECT_THAT(message_of([&] { read(); }), HasSubstr("leaves a gap"));
+  EXPECT_THAT(error_of([&] { read(); }), HasSubstr("leaves a gap"));
 }
 
 TEST_F(TokenizerDirectory, SaysWhatIsMissingOrBroken) {
-  EXPECT_THAT(message_of([&] { read(); }), HasSubstr("no tokenizer.json or tokenizer.model"));
+  EXPECT_THAT(error_of([&] { read(); }), HasSubstr("no tokenizer.json or tokenizer.model"));
   write("tokenizer.json", byte_level_json().dump());
   write("generation_config.json", R"({"eos_token_id": 99})");
-  EXPECT_THAT(message_of([&] { read(); }), HasSubstr("end (eos) token 99"));
+  EXPECT_THAT(error_of([&] { read(); }), HasSubstr("end (eos) token 99"));
   write("generation_config.json", "[]");
-  EXPECT_THAT(message_of([&] { read(); }), HasSubstr("not a JSON object"));
+  EXPECT_THAT(error_of([&] { read(); }), HasSubstr("not a JSON object"));
 }
 
 }  // namespace

@@ -42,6 +42,8 @@ class Automaton {
   Automaton();
 
   Node bytes(uint8_t low, uint8_t high, Node next);
+  /// One byte, which says where it goes on.
+  Node branch(std::vector<Edge> edges) { return add({.edges = std::move(edges)}); }
   Node literal(std::string_view text, Node next);
   Node any_of(std::vector<Node> starts);
   Node nothing();  ///< matches no text at all

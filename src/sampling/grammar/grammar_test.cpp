@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
+#include "base/testing.h"
 #include "sampling/grammar/automaton.h"
 #include "sampling/grammar/configuration.h"
 #include "sampling/grammar/json_numbers.h"
@@ -15,6 +15,8 @@
 
 namespace nibble {
 namespace {
+
+using testing::error_of;
 
 bool matches(const std::shared_ptr<const Automaton>& automaton, std::string_view text) {
   ConfigurationPool pool(automaton);
@@ -29,16 +31,6 @@ bool regex_matches(std::string_view regex, std::string_view text) {
 
 bool schema_accepts(std::string_view schema, std::string_view text) {
   return matches(json_schema_automaton(schema), text);
-}
-
-template <typename Make>
-std::string error_of(Make make) {
-  try {
-    make();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 /// Single bytes, some words, and an end token as the last one.
@@ -264,6 +256,44 @@ TEST(JsonSchema, Strings) {
   EXPECT_FALSE(schema_accepts(R"({"format": "ipv4"})", R"("192.168.0.256")"));
 }
 
+/// Counted out: every integer about zero and about the bounds, and large ones at random.
+TEST(JsonSchema, MultiplesAreAllThatTheBoundsAllow) {
+  struct Case {
+    const char* schema;
+    int64_t divisor, least, most;
+  };
+  constexpr int64_t kOpen = 999'999'999'999'999;
+  const Case cases[] = {
+      {R"({"type": "integer", "multipleOf": 2})", 2, -kOpen, kOpen},
+      {R"({"type": "number", "multipleOf": 7})", 7, -kOpen, kOpen},
+      {R"({"multipleOf": 10.0, "minimum": 0})", 10, 0, kOpen},
+      {R"({"type": "integer", "multipleOf": 25, "minimum": -310.5, "exclusiveMaximum": 1025})", 25, -310,
+       1024},
+      {R"({"type": "integer", "multipleOf": 1000, "exclusiveMinimum": 1000})", 1000, 1001, kOpen},
+      {R"({"type": "integer", "multipleOf": 3, "minimum": 120, "maximum": 120})", 3, 120, 120},
+      {R"({"type": "number", "multipleOf": 1, "minimum": 0.5, "maximum": 9.5})", 1, 1, 9},
+      {R"({"allOf": [{"multipleOf": 4}, {"multipleOf": 6}], "type": "integer", "maximum": -1})", 12, -kOpen,
+       -1},
+  };
+  std::mt19937_64 random(11);
+  for (const Case& c : cases) {
+    const auto automaton = json_schema_automaton(c.schema);
+    const auto check = [&](int64_t n) {
+      const bool wanted = n % c.divisor == 0 && n >= c.least && n <= c.most;
+      ASSERT_EQ(matches(automaton, std::to_string(n)), wanted) << c.schema << " " << n;
+    };
+    for (int64_t n = -1300; n <= 1300; ++n) check(n);
+    for (int i = 0; i < 300; ++i) {
+      const int64_t n = int64_t(random() % (2 * uint64_t(kOpen))) - kOpen;
+      check(n);
+      check(n - n % c.divisor);
+    }
+    for (const char* text : {"", "-", "-0", "00", "07", "0.0", "1e3", "10.", "+10", "1000000000000000"}) {
+      EXPECT_FALSE(matches(automaton, text)) << c.schema << " " << text;
+    }
+  }
+}
+
 TEST(JsonSchema, NamesWhatItCannotDo) {
   for (const auto& [schema, word] : std::vector<std::pair<const char*, const char*>>{
            {R"({"not": {}})", "'not'"},
@@ -275,7 +305,15 @@ TEST(JsonSchema, NamesWhatItCannotDo) {
            {R"({"$ref": "other.json"})", "leaves the schema"},
            {R"({"type": "strin"})", "'strin'"},
            {R"({"format": "color"})", "'color'"},
-           {R"({"type": "number", "multipleOf": 0.1})", "'multipleOf'"},
+           {R"({"type": "number", "multipleOf": 0.1})", "'multipleOf' is 0.1"},
+           {R"({"properties": {"a": {"multipleOf": 1001}}})",
+            "from 1 to 1000 are supported, at '#/properties/a'"},
+           {R"({"type": "integer", "multipleOf": 0})", "'multipleOf' is 0"},
+           {R"({"multipleOf": "x"})", "'multipleOf' is \"x\""},
+           {R"({"allOf": [{"multipleOf": 999}, {"multipleOf": 1000}]})", "'multipleOf' is 999000"},
+           {R"({"allOf": [{"multipleOf": 0.5}, {"multipleOf": 1}]})", "'multipleOf'"},
+           {R"({"type": "integer", "multipleOf": 10, "minimum": 1, "maximum": 9})", "no text"},
+           {R"({"patternProperties": {"a": {}}})", "'patternProperties' at '#' is not supported"},
            {R"({"oneOf": [{"type": "integer"}, {"type": "number"}]})", "oneOf"},
            {R"({"pattern": "a+", "maxLength": 3})", "maxLength"},
            {R"~({"pattern": "(?=a)"})~", "look-around"},

@@ -50,11 +50,8 @@ bool below(const std::string& a, const std::string& b) {
 
 /// Whole numbers, not negative, from low to high.
 std::string whole_regex(const std::string& low, const std::string& high) {
-  if (below(high, low)) return {};
   std::vector<std::string> parts;
-  for (size_t length = low.size(); length <= high.size(); ++length) {
-    const std::string first = length == low.size() ? low : "1" + std::string(length - 1, '0');
-    const std::string last = length == high.size() ? high : std::string(length, '9');
+  for (const auto& [first, last] : IntegerRange{false, low, high}.by_length()) {
     parts.push_back(digits_regex(first, last, false));
   }
   return join_alternatives(parts);
@@ -203,23 +200,40 @@ int compare(const Decimal& a, const Decimal& b) {
   return a.negative ? -order : order;
 }
 
-std::string integer_regex(const NumberBounds& bounds) {
+std::vector<std::pair<std::string, std::string>> IntegerRange::by_length() const {
+  std::vector<std::pair<std::string, std::string>> parts;
+  if (below(most, least)) return parts;
+  for (size_t length = least.size(); length <= most.size(); ++length) {
+    parts.emplace_back(length == least.size() ? least : "1" + std::string(length - 1, '0'),
+                       length == most.size() ? most : std::string(length, '9'));
+  }
+  return parts;
+}
+
+std::vector<IntegerRange> integer_ranges(const NumberBounds& bounds) {
   const auto least = whole_bound(bounds.least, bounds.least_included, true);
   const auto most = whole_bound(bounds.most, bounds.most_included, false);
   if (least && most && compare(*least, *most) > 0) return {};
   const auto open_end = [](const Decimal& d) {
     return std::string(std::max(kExactDigits, d.whole.size()), '9');
   };
-  std::vector<std::string> parts;
+  std::vector<IntegerRange> ranges;
   if (!least || least->negative) {
     const Decimal nearest = most && most->negative ? *most : Decimal{true, "1", ""};
-    const std::string part = whole_regex(nearest.whole, least ? least->whole : open_end(nearest));
-    if (!part.empty()) parts.push_back("-" + part);
+    ranges.push_back({true, nearest.whole, least ? least->whole : open_end(nearest)});
   }
   if (!most || !most->negative) {
     const Decimal nearest = least && !least->negative ? *least : Decimal{};
-    const std::string part = whole_regex(nearest.whole, most ? most->whole : open_end(nearest));
-    if (!part.empty()) parts.push_back(part);
+    ranges.push_back({false, nearest.whole, most ? most->whole : open_end(nearest)});
+  }
+  return ranges;
+}
+
+std::string integer_regex(const NumberBounds& bounds) {
+  std::vector<std::string> parts;
+  for (const IntegerRange& range : integer_ranges(bounds)) {
+    const std::string part = whole_regex(range.least, range.most);
+    if (!part.empty()) parts.push_back((range.negative ? "-" : "") + part);
   }
   return join_alternatives(parts);
 }

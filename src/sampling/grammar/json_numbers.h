@@ -2,6 +2,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace nibble {
 
@@ -24,6 +26,18 @@ struct NumberBounds {
   std::optional<Decimal> least, most;
   bool least_included = true, most_included = true;
 };
+
+/// Integers of one sign by their digits, as JSON writes them; zero has no sign.
+struct IntegerRange {
+  bool negative;
+  std::string least, most;  ///< magnitudes, without leading zeros
+
+  /// Its parts of one number of digits each.
+  std::vector<std::pair<std::string, std::string>> by_length() const;
+};
+
+/// The integers within the bounds, at most two ranges; up to 15 digits where there is no bound.
+std::vector<IntegerRange> integer_ranges(const NumberBounds& bounds);
 
 /// Regular expressions for JSON numbers within the bounds; empty when there are none. They match no number of
 /// more than 15 digits before the point, unless a bound has more, and few enough behind it that reading

@@ -1,7 +1,9 @@
 #include "sampling/grammar/json_schema.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "base/utf8.h"
 #include "sampling/grammar/json_numbers.h"
 #include "sampling/grammar/json_parts.h"
+#include "sampling/grammar/multiples.h"
 #include "sampling/grammar/regex.h"
 #include "sampling/grammar/schema_merge.h"
 #include "sampling/grammar/string_formats.h"
@@ -23,7 +26,8 @@ using Node = Automaton::Node;
 
 constexpr size_t kMostBytes = 1'000'000;  ///< of a schema's text
 constexpr int kMostDepth = 200;
-constexpr size_t kMostValues = 50'000;  ///< of (sub)schemas looked at, so that a circle of references ends
+constexpr uint32_t kMostDivisor = 1000;  ///< a node for each remainder and digit
+constexpr size_t kMostValues = 50'000;   ///< of (sub)schemas looked at, so that a circle of references ends
 
 class SchemaCompiler {
  public:
@@ -183,11 +187,22 @@ class SchemaCompiler {
     return uint32_t(number);
   }
 
-  Node number(const std::string& type, const Schema& schema, const std::string& where) {
-    const bool whole = type == "integer";
-    if (schema.contains("multipleOf") && !(whole && schema["multipleOf"] == 1)) {
-      error(where, fmt::format("'multipleOf' of {} is not supported", schema["multipleOf"].dump()));
+  /// What numbers must be multiples of; nothing where they need not.
+  std::optional<uint32_t> divisor(const Schema& schema, const std::string& where) const {
+    if (!schema.contains("multipleOf")) return {};
+    const Schema& given = schema["multipleOf"];
+    const double number = given.is_number() ? given.get<double>() : 0;
+    if (!(number >= 1 && number <= kMostDivisor && number == std::floor(number))) {
+      error(where, fmt::format("'multipleOf' is {}, but only whole numbers from 1 to {} are supported,",
+                               given.dump(), kMostDivisor));
     }
+    return uint32_t(number);
+  }
+
+  /// Whatever is a multiple of a whole number is one.
+  Node number(const std::string& type, const Schema& schema, const std::string& where) {
+    const std::optional<uint32_t> divided = divisor(schema, where);
+    const bool whole = type == "integer" || divided;
     NumberBounds bounds;
     const auto bound = [&](const char* key, bool included, bool least) {
       if (!schema.contains(key)) return;
@@ -205,6 +220,7 @@ class SchemaCompiler {
     bound("maximum", true, false);
     bound("exclusiveMaximum", false, false);
     if (!whole && !bounds.least && !bounds.most) return parts_.any_number(Automaton::kReturn);
+    if (divided && *divided > 1) return multiples(a_, integer_ranges(bounds), *divided, Automaton::kReturn);
     const std::string regex = whole ? integer_regex(bounds) : number_regex(bounds);
     if (regex.empty()) return a_.nothing();
     return Regex(regex).build(a_, &Automaton::character, Automaton::kReturn);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
+#include <optional>
 #include <string_view>
 
 #include "base/error.h"
@@ -133,6 +135,15 @@ Schema each_with(const Schema& a, const char* keyword, const Schema& b) {
   return all;
 }
 
+/// Of whole numbers that are not too large for it.
+std::optional<uint64_t> common_multiple(const Schema& a, const Schema& b) {
+  constexpr uint64_t kMost = 1'000'000;
+  for (const Schema* side : {&a, &b}) {
+    if (!side->is_number_unsigned() || *side == 0 || *side > kMost) return {};
+  }
+  return std::lcm(a.get<uint64_t>(), b.get<uint64_t>());
+}
+
 Schema merge_keyword(const std::string& key, const Schema& a, const Schema& b, const std::string& where) {
   if (a == b) return a;
   const std::string_view k = key;
@@ -145,7 +156,9 @@ Schema merge_keyword(const std::string& key, const Schema& a, const Schema& b, c
   if (k == "required") return united(a, b);
   if (k == "anyOf" || k == "oneOf") return each_with(a, key.c_str(), b);
   if (k == "items" || k == "additionalProperties") return all_of(a, b);
-  if (a.is_number() && b.is_number() && k != "multipleOf") {
+  if (k == "multipleOf") {
+    if (const auto multiple = common_multiple(a, b)) return *multiple;
+  } else if (a.is_number() && b.is_number()) {
     const bool larger = k.starts_with("min") || k == "exclusiveMinimum";
     return (a < b) == larger ? b : a;
   }
@@ -158,7 +171,10 @@ void check_schema_keywords(const Schema& schema, const std::string& where) {
   for (const auto& [key, unused] : schema.items()) {
     if (find_keyword(key) != nullptr || is_annotation(key)) continue;
     if (key == "uniqueItems" && unused == false) continue;
-    fail("JSON schema: the keyword '{}' at '{}' is not supported", key, where);
+    fail(
+        "JSON schema: the keyword '{}' at '{}' is not supported, as no mask would see to it: leave it out, "
+        "and check the answer for it",
+        key, where);
   }
 }
 

@@ -9,14 +9,14 @@ namespace nibble::jinja {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 struct Case {
   const char* source;
   const char* output;
 };
 
-class Semantics : public testing::TestWithParam<Case> {};
+class Semantics : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Semantics, RendersAsJinja2) {
   const Json context = {
@@ -30,7 +30,7 @@ TEST_P(Semantics, RendersAsJinja2) {
 
 INSTANTIATE_TEST_SUITE_P(
     Values, Semantics,
-    testing::Values(
+    ::testing::Values(
         Case{"{{ [1.0, 1e16, 1e-5, 0.1, 'it\\'s', none, true] }}",
              "[1.0, 1e+16, 1e-05, 0.1, \"it's\", None, True]"},
         Case{"{{ {'a': (1,), 2: ()} }}", "{'a': (1,), 2: ()}"}, Case{"{{ missing }}{{ user.x }}", ""},
@@ -49,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Statements, Semantics,
-    testing::Values(
+    ::testing::Values(
         Case{"{% for n in numbers %}{{ loop.index }}{{ n }}{{ ',' if not loop.last }}{% endfor %}",
              "13,21,32"},
         Case{"{% for n in numbers if n > 1 %}{{ n }}/{{ loop.length }} {% endfor %}", "3/2 2/2 "},
@@ -78,7 +78,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Filters, Semantics,
-    testing::Values(
+    ::testing::Values(
         Case{"{{ messages|selectattr('role', 'eq', 'user')|map(attribute='content')|join }}", "U"},
         Case{"{{ numbers|sort|join(',') }} {{ numbers|sum }} {{ numbers|max }} {{ numbers|first }}",
              "1,2,3 6 3 3"},

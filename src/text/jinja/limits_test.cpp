@@ -9,7 +9,7 @@
 namespace nibble::jinja {
 namespace {
 
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 std::string repeated(const std::string& text, int count) {
   std::string out;
@@ -140,7 +140,7 @@ TEST(JinjaLimits, CyclesAndChainsAreFreed) {
           "{% set ns = namespace(g=none) %}{% macro start() %}{% macro h() %}{{ ns.g() if false }}"
           "{% macro k() %}x{% endmacro %}{% set ns.g = k %}{% endmacro %}{% set ns.g = h %}{% endmacro %}"
           "{{ start() }}{% for i in range(2000) %}{{ ns.g() }}{% endfor %}"),
-      testing::StartsWith("["));
+      ::testing::StartsWith("["));
 }
 
 TEST(JinjaLimits, SelfReferencePrintsOrFailsButEnds) {

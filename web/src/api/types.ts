@@ -73,6 +73,8 @@ export interface Job {
   message: string;
   eta_s: number | null;
   error: string | null;
+  /** It ended early and left what it can go on from. */
+  resumable: boolean;
   output: string;
 }
 

@@ -4,7 +4,7 @@ import {t} from '../i18n';
 import {duration} from '../logic/format';
 import {paretoPoints} from '../logic/pareto';
 import {errorText} from '../state/errors';
-import {cancelJob, fileName, isEnded, jobs, readReport} from '../state/jobs';
+import {cancelJob, discardJob, fileName, isEnded, jobs, readReport, resumeJob} from '../state/jobs';
 import {notify} from '../state/notices';
 import {takePoint} from './form_state';
 import {ParetoPlot} from './pareto_plot';
@@ -43,6 +43,22 @@ function TradeOff({job}: {job: Job}) {
   );
 }
 
+/** For one that was cancelled or failed. */
+function Unfinished({job}: {job: Job}) {
+  const output = fileName(job.output);
+  return (
+    <>
+      {job.resumable && <p class="hint">{t().jobKept}</p>}
+      <button type="button" aria-label={t().resumeJob(output)} onClick={() => void resumeJob(job.id)}>
+        {t().resume}
+      </button>{' '}
+      <button type="button" aria-label={t().discardJob(output)} onClick={() => void discardJob(job.id)}>
+        {t().discard}
+      </button>
+    </>
+  );
+}
+
 function JobItem({job}: {job: Job}) {
   const output = fileName(job.output);
   return (
@@ -58,6 +74,7 @@ function JobItem({job}: {job: Job}) {
       </div>
       {job.state === 'running' && <Progress job={job} />}
       {job.error && <p class="problem error">{job.error}</p>}
+      {(job.state === 'cancelled' || job.state === 'failed') && <Unfinished job={job} />}
       {job.state === 'done' && job.kind === 'optimize' && <TradeOff job={job} />}
     </li>
   );

@@ -70,4 +70,24 @@ export async function cancelJob(id: string): Promise<void> {
   }
 }
 
+/** Takes an ended job from the list, and what it left from the disk. */
+export async function discardJob(id: string): Promise<void> {
+  try {
+    await request(`/api/jobs/${encodeURIComponent(id)}`, {method: 'DELETE'});
+    jobs.value = jobs.value.filter((job) => job.id !== id);
+    notify(t().discarded);
+  } catch (error) {
+    notify(errorText(error), {error: true});
+  }
+}
+
+export async function resumeJob(id: string): Promise<void> {
+  try {
+    take(await post<Job>(`/api/jobs/${encodeURIComponent(id)}/resume`, {}));
+    void follow(id);
+  } catch (error) {
+    notify(errorText(error), {error: true});
+  }
+}
+
 export const readReport = (id: string): Promise<Report> => get(`/api/jobs/${encodeURIComponent(id)}/report`);

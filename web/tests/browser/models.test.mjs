@@ -51,6 +51,15 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   assert.ok(Math.abs(server.state.jobs[1].options.max_size - 100.5e6) < 1e6);
 });
 
+test('a cancelled job goes on, or is discarded', options, async () => {
+  await page.getByRole('button', {name: /^Resume smollm2-optimized-100/}).click();
+  await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
+  await page.locator('.job.cancelled').waitFor();
+  await page.getByRole('button', {name: /^Discard smollm2-optimized-100/}).click();
+  await page.locator('.job.cancelled').waitFor({state: 'detached'});
+  assert.equal(server.state.jobs.length, 1);
+});
+
 test('a failed job says why, and a wrong field is marked', options, async () => {
   await page.getByRole('radio', {name: /Quantize/}).check();
   await page.getByLabel('Type', {exact: true}).selectOption('q2_k');

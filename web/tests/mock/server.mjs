@@ -106,16 +106,22 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
   // Jobs
 
   const shown = ({options, ...job}) => job;
+  const isEnded = (job) => job.state !== 'queued' && job.state !== 'running';
+  const runs = new Map(); // a job's own run, until it is cancelled
+  let lastJob = 0;
   function changed(job) {
     for (const response of state.watchers.get(job.id) ?? []) {
       event(response, shown(job));
-      if (job.state !== 'queued' && job.state !== 'running') response.end();
+      if (isEnded(job)) response.end();
     }
+    if (isEnded(job)) state.watchers.delete(job.id);
   }
 
   async function runJob(job) {
+    const run = Symbol(job.id);
+    runs.set(job.id, run);
     await sleep(300 / speed);
-    for (let i = 0; i <= 20 && job.state !== 'cancelled'; ++i) {
+    for (let i = 0; i <= 20 && runs.get(job.id) === run; ++i) {
       Object.assign(job, {
         state: 'running',
         progress: i < 2 ? null : i / 20,
@@ -125,7 +131,7 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
       changed(job);
       await sleep(250 / speed);
     }
-    if (job.state === 'cancelled') return changed(job);
+    if (runs.get(job.id) !== run) return;
     Object.assign(job, {state: 'done', progress: 1, message: '', eta_s: 0});
     const base = state.models.find((m) => m.id === job.model);
     const id = job.output.replace(/\.gguf$/, '');
@@ -137,8 +143,8 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     if (state.models.some((m) => m.path.endsWith(`/${order.output}.gguf`))) {
       return error(response, 409, `${order.output}.gguf is there already: choose another name`, 'output');
     }
-    const id = String(state.jobs.length + 1);
-    const job = {id, kind: order.kind, model: order.model, state: 'queued', progress: null, message: '', eta_s: null, error: null, output: `${order.output}.gguf`, options: order.options};
+    const id = String(++lastJob);
+    const job = {id, kind: order.kind, model: order.model, state: 'queued', progress: null, message: '', eta_s: null, error: null, resumable: false, output: `${order.output}.gguf`, options: order.options};
     if (order.options.type === 'q2_k') {
       Object.assign(job, {state: 'failed', error: 'blk.3.ffn_down.weight: rows of 576 do not divide by 256: choose another type'});
     } else {
@@ -152,7 +158,18 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     const job = state.jobs.find((one) => one.id === parts[0]);
     if (!job) return error(response, 404, `there is no job ${parts[0]}`);
     if (request.method === 'DELETE') {
-      job.state = 'cancelled';
+      if (isEnded(job)) {
+        state.jobs.splice(state.jobs.indexOf(job), 1);
+      } else {
+        runs.delete(job.id);
+        Object.assign(job, {state: 'cancelled', resumable: job.progress !== null});
+        changed(job);
+      }
+      return json(response, 200, shown(job));
+    }
+    if (parts[1] === 'resume') {
+      Object.assign(job, {state: 'queued', resumable: false, error: null});
+      void runJob(job);
       return json(response, 200, shown(job));
     }
     if (parts[1] === 'report') return json(response, 200, report(job));
