@@ -37,7 +37,7 @@ build:
 	@cmake --build --preset release --target nibble
 
 test:
-	@tools/install_packages.sh build test
+	@tools/install_packages.sh build test browser
 	@mkdir -p build
 	cmake --preset release -DNIBBLE_BUILD_TESTS=ON
 	cmake --build --preset release

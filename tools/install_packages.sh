@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the build and the tests need from Debian's packages, those that are missing only.
-#   tools/install_packages.sh [build|test|bench|lint]...   (default: build)
+#   tools/install_packages.sh [build|test|browser|bench|lint]...   (default: build)
 set -euo pipefail
 
 build=(g++ cmake ninja-build make pkg-config python3 python3-venv libcli11-dev nlohmann-json3-dev
@@ -8,6 +8,7 @@ build=(g++ cmake ninja-build make pkg-config python3 python3-venv libcli11-dev n
 # The web page's; a Node.js from elsewhere brings its npm, beside which Debian's can't be installed.
 command -v npm >/dev/null || build+=(nodejs npm)
 test=(libgtest-dev libgmock-dev libsimde-dev)
+browser=(chromium)
 bench=(libbenchmark-dev)
 lint=(clang-format clang-tidy)
 
@@ -16,9 +17,10 @@ for set in "${@:-build}"; do
   case "$set" in
     build) wanted+=("${build[@]}") ;;
     test) wanted+=("${test[@]}") ;;
+    browser) wanted+=("${browser[@]}") ;;
     bench) wanted+=("${bench[@]}") ;;
     lint) wanted+=("${lint[@]}") ;;
-    *) echo "usage: $0 [build|test|bench|lint]..." >&2; exit 2 ;;
+    *) echo "usage: $0 [build|test|browser|bench|lint]..." >&2; exit 2 ;;
   esac
 done
 

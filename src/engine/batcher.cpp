@@ -4,6 +4,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "engine/common_prefix.h"
+
 namespace nibble {
 
 namespace {
@@ -16,10 +18,6 @@ constexpr size_t kSharedLeast = 16, kAloneLeast = 128;
 
 /// A prompt waits for another one that has begun to compute the same if that saves so many tokens.
 constexpr size_t kWorthWaiting = 32;
-
-size_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
 
 }  // namespace
 

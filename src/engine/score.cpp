@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "engine/common_prefix.h"
 #include "engine/engine_impl.h"
 #include "engine/log_softmax.h"
 
@@ -30,10 +31,6 @@ size_t room(const ScoreRequest& request) {
 
 size_t room_class(const ScoreRequest& request) {
   return std::bit_ceil(std::max(room(request), kLeastRoom));
-}
-
-size_t common_prefix(const Tokens& a, const Tokens& b) {
-  return size_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
 }
 
 Engine::TokenScore score_token(std::span<const float> logits, const LogSoftmax& normalizer, int32_t token) {

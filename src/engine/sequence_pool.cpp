@@ -5,6 +5,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "engine/common_prefix.h"
 
 namespace nibble {
 
@@ -12,10 +13,6 @@ namespace {
 
 /// Kept sequences for each running one. Each costs a row of a table; their memory is the blocks'.
 constexpr uint32_t kKeptPerRunning = 4;
-
-uint32_t common_prefix(std::span<const int32_t> a, std::span<const int32_t> b) {
-  return uint32_t(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
-}
 
 /// What each further answer needs of its own.
 uint64_t fork_blocks(const CacheDemand& demand) {
@@ -89,7 +86,7 @@ SequencePool::Match SequencePool::best_match(std::span<const int32_t> prompt) co
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     const Slot& slot = slots_[i];
     if (slot.use == Use::free || slot.tokens.size() > longest_shared_) continue;
-    const uint32_t length = common_prefix(slot.tokens, most);
+    const auto length = uint32_t(common_prefix(slot.tokens, most));
     if (length > best.length) best = {i, length};
   }
   return best;
@@ -177,7 +174,7 @@ void SequencePool::end(uint32_t sequence) {
   for (uint32_t i = 0; i < slots_.size(); ++i) {
     Slot& other = slots_[i];
     if (other.use != Use::kept) continue;
-    const uint32_t common = common_prefix(slot.tokens, other.tokens);
+    const auto common = uint32_t(common_prefix(slot.tokens, other.tokens));
     if (common == slot.tokens.size()) {
       other.last_use = ++clock_;
       return clear(sequence);

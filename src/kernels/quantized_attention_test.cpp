@@ -33,17 +33,26 @@ class QuantizedAttentionTest : public testing::TestWithParam<TableCase> {
   const QuantizedAttentionOps& ops_ = *GetParam().ops;
 };
 
+std::string case_name(const testing::TestParamInfo<TableCase>& param) {
+  return param.param.name;
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, QuantizedAttentionTest,
+                         testing::Values(TableCase{"scalar", Isa::scalar, &ref::quantized_attention},
+                                         TableCase{"avx2", Isa::avx2, &avx2::quantized_attention},
+                                         TableCase{"avx_vnni", Isa::avx_vnni, &avx_vnni::quantized_attention},
+                                         TableCase{"avx512", Isa::avx512, &avx512::quantized_attention},
+                                         TableCase{"avx512_vnni", Isa::avx512_vnni,
+                                                   &vnni::quantized_attention}),
+                         case_name);
+#ifdef NIBBLE_EMULATION
 INSTANTIATE_TEST_SUITE_P(
-    Table, QuantizedAttentionTest,
-    testing::Values(TableCase{"scalar", Isa::scalar, &ref::quantized_attention},
-                    TableCase{"avx2", Isa::avx2, &avx2::quantized_attention},
-                    TableCase{"avx_vnni", Isa::avx_vnni, &avx_vnni::quantized_attention},
-                    TableCase{"avx512", Isa::avx512, &avx512::quantized_attention},
-                    TableCase{"avx512_vnni", Isa::avx512_vnni, &vnni::quantized_attention},
-                    TableCase{"emulated_avx_vnni", Isa::avx2, &emulated_avx_vnni::quantized_attention},
-                    TableCase{"emulated_avx512", Isa::avx2, &emulated_avx512::quantized_attention},
-                    TableCase{"emulated_avx512_vnni", Isa::avx2, &emulated_vnni::quantized_attention}),
-    [](const auto& param) { return std::string(param.param.name); });
+    Emulated, QuantizedAttentionTest,
+    testing::Values(TableCase{"avx_vnni", Isa::avx2, &emulated_avx_vnni::quantized_attention},
+                    TableCase{"avx512", Isa::avx2, &emulated_avx512::quantized_attention},
+                    TableCase{"avx512_vnni", Isa::avx2, &emulated_vnni::quantized_attention}),
+    case_name);
+#endif
 
 class Random {
  public:

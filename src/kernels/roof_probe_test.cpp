@@ -46,10 +46,12 @@ TEST(RoofProbe, MultipliesAsOftenAsItSays) {
   }
 }
 
+#ifdef NIBBLE_EMULATION
 TEST(RoofProbe, EmulatedTilesMultiplyAsOftenAsTheySay) {
   if (!cpu_supports(Isa::avx2)) GTEST_SKIP() << "the emulation is compiled for AVX2";
   EXPECT_EQ(emulated_amx::probe_multiply(3), 3 * 15 * amx::kProductsPerRound);
 }
+#endif
 
 TEST(RoofProbe, MultipliesFloatsAsOftenAsItSays) {
   for (const Isa isa : cpu_info().isas) {

@@ -23,8 +23,8 @@ struct Avx2Vectors {
   static constexpr int kRowVectors = int(kPanelRows) / kRows;
   /// Tokens of a tile: 2 x 4 integer sums leave room for two weights, an activation and products among 16
   /// registers; 2 x 6 float sums for two weights and an activation.
-  static constexpr int kTilePanels = 1, kIntegerTokens = 4, kPackedTokens = 1;
-  static constexpr int kFloatTokens = 6;
+  static constexpr int kTilePanels = 1, kIntegerTokens = tile_tokens(4), kPackedTokens = 1;
+  static constexpr int kFloatTokens = tile_tokens(6);
 
   static NIBBLE_INLINE Int load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   static NIBBLE_INLINE void store(void* p, Int v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }

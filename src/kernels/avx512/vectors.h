@@ -28,8 +28,8 @@ struct Avx512Vectors {
   static constexpr int kRowVectors = int(kPanelRows) / kRows;
   /// Tokens of a tile: 8 integer and 8 float sums leave half of the 32 registers for the operands; 12
   /// float sums of a block and 12 accumulators leave a quarter.
-  static constexpr int kTilePanels = 1, kIntegerTokens = 8, kPackedTokens = 1;
-  static constexpr int kFloatTokens = 12;
+  static constexpr int kTilePanels = 1, kIntegerTokens = tile_tokens(8), kPackedTokens = 1;
+  static constexpr int kFloatTokens = tile_tokens(12);
 
   static NIBBLE_INLINE Int load(const void* p) { return _mm512_loadu_si512(p); }
   static NIBBLE_INLINE void store(void* p, Int v) { _mm512_storeu_si512(p, v); }

@@ -3,6 +3,8 @@
 /// Included before everything else where AVX-512 kernels are compiled for machines without it: SIMDe's
 /// portable forms of the intrinsics, and those that it lacks, from halves.
 #define SIMDE_ENABLE_NATIVE_ALIASES
+// An intrinsic is a call: in place, each is a dozen instructions, and a kernel takes the compiler minutes.
+#define SIMDE_NO_INLINE
 #include <simde/x86/avx512.h>
 // AVX2, FMA and F16C are there.
 #include <immintrin.h>

@@ -8,6 +8,17 @@
 
 namespace nibble {
 
+/// The most tokens of a tile; a kernel has a copy for each number of tokens up to it. What only tests run,
+/// the emulated kernels and the sanitizers' builds, has NIBBLE_MOST_TILE_TOKENS and so fewer copies to
+/// compile.
+static constexpr int tile_tokens(int best) {
+#ifdef NIBBLE_MOST_TILE_TOKENS
+  return best < NIBBLE_MOST_TILE_TOKENS ? best : NIBBLE_MOST_TILE_TOKENS;
+#else
+  return best;
+#endif
+}
+
 template <int N, int I = 0, class Body>
 NIBBLE_INLINE void unroll(Body&& body) {
   if constexpr (I < N) {

@@ -15,9 +15,9 @@ struct VnniVectors : Avx512Vectors {
   static constexpr bool kDotProduct = true;
   /// 2 x 6 integer sums, as many accumulators, two weights and an activation fill 27 of 32 registers. With
   /// two panels an activation is broadcast once for two products, which keeps the loads below them.
-  static constexpr int kTilePanels = 2, kIntegerTokens = 6;
+  static constexpr int kTilePanels = 2, kIntegerTokens = tile_tokens(6);
   /// Up to so many tokens taking the codes apart for each panel costs less than unpacking it.
-  static constexpr int kPackedTokens = 8;
+  static constexpr int kPackedTokens = tile_tokens(8);
   static NIBBLE_INLINE Int dot(Int sum, Int unsigned8, Int signed8) {
     return _mm512_dpbusd_epi32(sum, unsigned8, signed8);
   }

@@ -9,15 +9,25 @@ export const real = process.env.NIBBLE_URL?.replace(/\/$/, '');
 export const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
 const AXE = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 
+const REAL_TOKENS = 32;
+
 export const launch = () =>
   chromium.launch({executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu']});
+
+/** What a page finds in the browser's memory before a real server: the key, and answers that end soon. */
+function prepare({key, limit}) {
+  if (key) sessionStorage.setItem('nibble.key', key);
+  if (localStorage.getItem('nibble.settings') === null) {
+    localStorage.setItem('nibble.settings', JSON.stringify({parameters: {max_tokens: limit}}));
+  }
+}
 
 /** A page with a clean memory. `problems` gathers what the browser complains of: errors of scripts, breaches of
  *  the policy, requests to anybody else. */
 export async function openPage(browser, url, {path = '/', ...options} = {}) {
   const context = await browser.newContext({viewport: {width: 1360, height: 860}, locale: 'en-GB', ...options});
   const page = await context.newPage();
-  page.setDefaultTimeout(real ? 120_000 : 10_000);
+  page.setDefaultTimeout(real ? 30_000 : 15_000);
   const problems = [];
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('console', (message) => {
@@ -27,9 +37,7 @@ export async function openPage(browser, url, {path = '/', ...options} = {}) {
   page.on('request', (request) => {
     if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(url)) problems.push(`asked ${request.url()}`);
   });
-  if (real && process.env.NIBBLE_KEY) {
-    await context.addInitScript((key) => sessionStorage.setItem('nibble.key', key), process.env.NIBBLE_KEY);
-  }
+  if (real) await context.addInitScript(prepare, {key: process.env.NIBBLE_KEY, limit: REAL_TOKENS});
   await page.goto(url + path);
   return {page, context, problems};
 }
