@@ -43,7 +43,7 @@ test:
 	cmake --build --preset release
 	tools/venv.sh $(VENV) tests/requirements.txt
 	ctest --preset release -j 2 -LE slow
-	$(VENV)/bin/python -m pytest -q tests --ignore tests/interop
+	$(VENV)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests --ignore tests/interop
 
 unit:
 	@tools/install_packages.sh build test

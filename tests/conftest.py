@@ -4,6 +4,7 @@ NIBBLE_BIN    the program; default: build/release/nibble
 NIBBLE_MODEL  a SmolLM2-135M-Instruct GGUF file; default: downloaded once into build/models
 NIBBLE_DATA   the data folder; default: ../shared/data
 """
+import fcntl
 import os
 import pathlib
 import subprocess
@@ -13,6 +14,25 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "reference"))
+
+
+# Of the test files that run side by side (make test), these take longest and begin first.
+LONG = ["test_web.py", "test_calibration.py", "test_compare.py", "test_serve_faults.py", "test_optimize.py",
+        "test_resume.py"]
+
+
+def pytest_configure(config):
+    """A worker of pytest-xdist and what it starts have processors of their own: nibble's threads wait actively for
+    each other and would do so on those that the other tests need."""
+    if (worker := getattr(config, "workerinput", None)) is None:
+        return
+    processors, workers = sorted(os.sched_getaffinity(0)), worker["workercount"]
+    if own := processors[int(worker["workerid"].removeprefix("gw"))::workers]:
+        os.sched_setaffinity(0, own)
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
 
 
 @pytest.fixture(scope="session")
@@ -44,8 +64,11 @@ def smol_model():
     """The path of the real model. Skips where there is no way to get it."""
     if given := os.environ.get("NIBBLE_MODEL"):
         return given
-    result = subprocess.run([sys.executable, ROOT / "tools" / "get_smollm2.py", ROOT / "build" / "models"],
-                            capture_output=True, text=True)
+    models = ROOT / "build" / "models"
+    models.mkdir(parents=True, exist_ok=True)
+    with open(models / ".lock", "w") as lock:  # against a second download by tests that run at the same time
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = subprocess.run([sys.executable, ROOT / "tools" / "get_smollm2.py", models], capture_output=True, text=True)
     if result.returncode:
         pytest.skip(result.stderr.strip().splitlines()[-1])
     return result.stdout.strip()
