@@ -12,8 +12,8 @@
 add_custom_target(unit_tests)
 add_custom_target(threaded_tests)
 set(NIBBLE_THREADED_MODULES base runtime calibrate engine evaluate optimize serve)
-# Those that the sanitizers' builds optimize.
-set(NIBBLE_HOT_MODULES tensor kernels quantize runtime)
+# Those that the sanitizers' builds optimize, with their tests.
+set(NIBBLE_HOT_MODULES tensor text kernels quantize runtime)
 
 function(nibble_module name)
   cmake_parse_arguments(ARG "" "TEST_SHARDS" "DEPENDS;LIBRARIES;TEST_DEPENDS" ${ARGN})
@@ -46,6 +46,9 @@ function(nibble_module name)
       add_dependencies(threaded_tests ${name}_test)
     endif()
     target_link_libraries(${name}_test PRIVATE nibble_${name} ${test_deps} GTest::gmock GTest::gtest_main)
+    if(NIBBLE_SANITIZE AND name IN_LIST NIBBLE_HOT_MODULES)
+      target_compile_options(${name}_test PRIVATE -O1)
+    endif()
     target_compile_definitions(${name}_test PRIVATE
       NIBBLE_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     set(shards 1)
