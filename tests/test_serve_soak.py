@@ -1,4 +1,4 @@
-"""Many clients for a while: no wrong answer, no leak. NIBBLE_SOAK_SECONDS says how long (default 30), and
+"""Many clients for a while: no wrong answer, no leak. NIBBLE_SOAK_SECONDS says how long (default 120), and
 NIBBLE_SOAK_REQUESTS how many requests at most."""
 import json
 import os
@@ -8,7 +8,7 @@ import time
 
 from serve_process import Server, post
 
-SECONDS = float(os.environ.get("NIBBLE_SOAK_SECONDS", 30))
+SECONDS = float(os.environ.get("NIBBLE_SOAK_SECONDS", 120))
 REQUESTS = int(os.environ.get("NIBBLE_SOAK_REQUESTS", 10000))
 CLIENTS = 8
 # Of the resident size, between the middle of the run and its end; and bytes that a short run still fills:
