@@ -151,7 +151,8 @@ void run_eval(const EvalFlags& options) {
   for (const std::string& text : {options.perplexity, options.kld}) check_input_file(text);
   const std::vector<std::string> inputs = {options.model, options.base, options.perplexity, options.kld};
   options.json.check(inputs);
-  if (!options.save_base_logits.empty()) check_output_path("--save-base-logits", options.save_base_logits, inputs);
+  if (!options.save_base_logits.empty())
+    check_output_path("--save-base-logits", options.save_base_logits, inputs);
   Progress::set_quiet(options.common.quiet);
   const std::optional<ArcData> data = arc_data(options);
   const auto engine = load(options.model, options, options.kv_type);
