@@ -45,6 +45,7 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   await page.keyboard.press('Enter');
   assert.match(await page.getByLabel('File at most').inputValue(), /^100(\.\d+)?MB$/);
   assert.equal(await page.evaluate(() => document.activeElement.id), 'max_size');
+  server.state.hold = true;
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
   await page.locator('.job.cancelled').waitFor();
@@ -52,6 +53,7 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
 });
 
 test('a cancelled job goes on, or is discarded', options, async () => {
+  server.state.hold = true;
   await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
   await page.getByLabel('File at most').fill('100MB');
   await page.getByRole('button', {name: 'Build it'}).click();

@@ -29,6 +29,8 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     requests: [],
     /** Set by a test: the next chat request fails in this way: 'status' | 'midway' | 'cut'. */
     fail: null,
+    /** Set by a test: jobs do not end until it is taken back, so that there is time to cancel them. */
+    hold: false,
   };
 
   const json = (response, status, body) => {
@@ -135,6 +137,7 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
       changed(job);
       await sleep(250 / speed);
     }
+    while (state.hold && runs.get(job.id) === run) await sleep(20);
     if (runs.get(job.id) !== run) return;
     Object.assign(job, {state: 'done', progress: 1, message: '', eta_s: 0});
     const base = state.models.find((m) => m.id === job.model);
@@ -242,6 +245,7 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     url: `http://127.0.0.1:${server.address().port}`,
     state,
     close: () => {
+      runs.clear();
       server.closeAllConnections();
       return new Promise((resolve) => server.close(resolve));
     },
