@@ -18,7 +18,7 @@ WEB = ROOT / "web"
 CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
 
 
-def run(*command, timeout=300, **environment):
+def run(*command, timeout=600, **environment):
     """The output of a command in web/. It and what it started end by then, by their process group: a browser
     goes with the test that holds it."""
     process = subprocess.Popen(command, cwd=WEB, env={**os.environ, **environment}, start_new_session=True,
