@@ -129,11 +129,7 @@ KldResult compare(const EvalFlags& options, Engine& engine, const std::vector<Wi
   }
   // Its cache loses nothing, so that a model compared with itself shows what --kv-type costs.
   const auto base = load(options.base, options, KvType::f32);
-  if (save.empty()) {
-    ModelLogits logits(*base);
-    return evaluate_kld(engine, logits, windows);
-  }
-  ModelLogits logits(*base, save, windows);
+  ModelLogits logits = save.empty() ? ModelLogits(*base) : ModelLogits(*base, save, windows);
   return evaluate_kld(engine, logits, windows);
 }
 

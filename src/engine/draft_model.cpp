@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "engine/common_prefix.h"
 #include "engine/draft_pool.h"
 #include "sampling/processors.h"
 
@@ -17,9 +18,7 @@ DraftModel::~DraftModel() {
 
 std::vector<int32_t> DraftModel::draft(std::span<const int32_t> history, size_t most) {
   using Clock = std::chrono::steady_clock;
-  const size_t known =
-      size_t(std::mismatch(cached_.begin(), cached_.end(), history.begin(), history.end() - 1).first -
-             cached_.begin());
+  const size_t known = common_prefix(cached_, history.first(history.size() - 1));
   cached_.resize(known);
   pool_.cache_.truncate(sequence_, uint32_t(known));
   std::vector<int32_t> tokens, next(history.begin() + ptrdiff_t(known), history.end());

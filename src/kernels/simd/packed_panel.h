@@ -138,12 +138,11 @@ class PackedPanel {
   template <size_t Columns>
   NIBBLE_INLINE void prefetch(size_t step, const uint8_t* end) const {
     constexpr size_t kBytes = F.block_bytes() * Columns / F.block;
-    const uint8_t* ahead = blocks_ + step * kBytes + kPrefetchBytes;
-    if (ahead >= end) return;
-    const uint8_t* near = ahead - kPrefetchBytes + kNearPrefetchBytes;
+    const uint8_t* here = blocks_ + step * kBytes;
+    if (here + kPrefetchBytes >= end) return;
     unroll<int((kBytes + 63) / 64)>([&]<int Line>() NIBBLE_INLINE_LAMBDA {
-      __builtin_prefetch(near + 64 * Line, 0, 3);
-      __builtin_prefetch(ahead + 64 * Line, 0, 2);
+      __builtin_prefetch(here + kNearPrefetchBytes + 64 * Line, 0, 3);
+      __builtin_prefetch(here + kPrefetchBytes + 64 * Line, 0, 2);
     });
   }
 

@@ -61,33 +61,33 @@ export async function addJob(order: JobOrder): Promise<void> {
   void follow(id);
 }
 
-export async function cancelJob(id: string): Promise<void> {
+/** Says what went wrong, if something does. */
+async function attempt(action: () => Promise<void>): Promise<void> {
   try {
-    await request(`/api/jobs/${encodeURIComponent(id)}`, {method: 'DELETE'});
-    notify(t().cancelled);
+    await action();
   } catch (error) {
     notify(errorText(error), {error: true});
   }
 }
 
+export const cancelJob = (id: string): Promise<void> =>
+  attempt(async () => {
+    await request(`/api/jobs/${encodeURIComponent(id)}`, {method: 'DELETE'});
+    notify(t().cancelled);
+  });
+
 /** Takes an ended job from the list, and what it left from the disk. */
-export async function discardJob(id: string): Promise<void> {
-  try {
+export const discardJob = (id: string): Promise<void> =>
+  attempt(async () => {
     await request(`/api/jobs/${encodeURIComponent(id)}`, {method: 'DELETE'});
     jobs.value = jobs.value.filter((job) => job.id !== id);
     notify(t().discarded);
-  } catch (error) {
-    notify(errorText(error), {error: true});
-  }
-}
+  });
 
-export async function resumeJob(id: string): Promise<void> {
-  try {
+export const resumeJob = (id: string): Promise<void> =>
+  attempt(async () => {
     take(await post<Job>(`/api/jobs/${encodeURIComponent(id)}/resume`, {}));
     void follow(id);
-  } catch (error) {
-    notify(errorText(error), {error: true});
-  }
-}
+  });
 
 export const readReport = (id: string): Promise<Report> => get(`/api/jobs/${encodeURIComponent(id)}/report`);
