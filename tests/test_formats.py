@@ -104,6 +104,17 @@ def test_a_synthetic_model_with_a_tokenizer_takes_text(nibble, smol_model, tmp_p
     assert other.returncode == 2 and "49152" in other.stderr and "32000" in other.stderr
 
 
+def test_a_smaller_tokenizer_is_filled_up_to_the_rows_of_the_shape(nibble, smol_model, tmp_path):
+    path = tmp_path / "synthetic.gguf"
+    nibble("synth", "--shape", "qwen2.5-0.5b", "--layers", 1, "--type", "q4_0", "-o", path, "--quiet",
+           "--tokenizer", smol_model)
+    fields = gguf.GGUFReader(path).fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    assert len(tokens) == len(fields["tokenizer.ggml.token_type"].contents()) == 151936
+    assert tokens[49152] == "[PAD49152]"
+    assert nibble("generate", path, "-p", "Hello", "--max-new-tokens", 3, "--quiet").returncode == 0
+
+
 @pytest.mark.parametrize("type_", ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_k_m", "q2_k", "iq4_xs", "mxfp4"])
 def test_the_gguf_package_reads_what_nibble_writes(nibble, tmp_path, type_):
     path = tmp_path / "synthetic.gguf"

@@ -158,7 +158,7 @@ def test_outputs_that_cannot_be_written_are_told_before_the_work(nibble, tiny, t
 
 @pytest.mark.parametrize("arguments, message", [
     (("inspec",), "there is no command 'inspec'"), (("--bogus",), "--bogus"),
-    (("generate", "MODEL", "-p", "a", "--kv-type", "q8"), "q8 not in {f32,f16,q8_0,q4_0,int8,int4}"),
+    (("generate", "MODEL", "-p", "a", "--kv-type", "q8"), "q8 not in {f32,f16,q8_0,q4_0,int8,int4,q8_0_unrotated,q4_0_unrotated}"),
     (("inspect", "MODEL", "--context", "0"), "--context: Value 0 not in range 1 to 1073741824"),
     (("generate", "MODEL", "-p", "a", "--seed", "-1"), "--seed is '-1', but must be a whole number, not negative"),
     (("generate", "MODEL", "-p", "a", "--top-k", "x"), "--top-k is 'x', but must be a whole number"),

@@ -14,7 +14,6 @@ import pathlib
 import subprocess
 import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BEGIN, END = "<!-- review: written by bench/review/run.py -->", "<!-- review: end -->"
@@ -39,6 +38,7 @@ CASES = [
     case("8, pruned", "wanda", "q8_0", "--sparsity", "2:4", name="Wanda, 2 of 4"),
     case("8, pruned", "sparsegpt", "q8_0", "--sparsity", "2:4", name="SparseGPT, 2 of 4"),
     case("cache", "kv", "int8", name="KV cache"), case("cache", "kv", "int4", name="KV cache"),
+    case("cache", "kv", "q8_0_unrotated", name="KV cache"), case("cache", "kv", "q4_0_unrotated", name="KV cache"),
 ]
 
 
@@ -62,16 +62,14 @@ def parse_arguments():
 
 
 def run(command):
-    """What the command prints, its seconds, and its largest resident memory in bytes."""
-    start = time.monotonic()
+    """What the command prints, its processor seconds over all threads, and its largest resident memory in bytes."""
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen([str(c) for c in command], stdout=out, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - start
         out.seek(0), errors.seek(0)
         if status:
             sys.exit(f"{' '.join(map(str, command))}: {errors.read()}")
-        return out.read(), seconds, usage.ru_maxrss * 1024
+        return out.read(), usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 class Review:
@@ -152,11 +150,12 @@ def table(results, options):
         f"SmolLM2-135M-Instruct with its weights as F32 as the original; {options.chunks} chunks of 512 tokens of "
         f"WikiText-2's test text; {len(base['right'])} of ARC's test questions, of which the original answers "
         f"{100 * base['acc']:.1f} ± {100 * base['acc_stderr']:.1f} % rightly; calibrated on 32 x 512 tokens of ARC's "
-        "train split. ARC: difference from the original with the standard error of the paired difference. Time and "
-        "largest memory are those of quantizing, calibration included. Types of 3 and 2 bits need rows that divide by "
+        "train split. ARC: difference from the original with the standard error of the paired difference. Processor "
+        "time (of all threads together: on two cores half of it passes) and largest memory are those of quantizing, "
+        "calibration included. Types of 3 and 2 bits need rows that divide by "
         "256, which one matrix in seven of this model has: the others fall back to 4 bits (IQ4_NL) and the embedding to "
         "8, which the bits per weight tell.", "",
-        "| bits | method | type | bits per weight | KL divergence | perplexity | ARC, points | time, s | memory, MB |",
+        "| bits | method | type | bits per weight | KL divergence | perplexity | ARC, points | processor time, s | memory, MB |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for r in results.values():
         if "method" not in r:

@@ -29,11 +29,12 @@ struct SynthFlags {
 
 /// Tokens for the model, which then takes text.
 void add_tokenizer(const std::string& path, const ModelConfig& config, GgufMetadata& metadata) {
-  const Vocabulary vocabulary = open_vocabulary(path);
+  Vocabulary vocabulary = open_vocabulary(path);
   if (vocabulary.tokens.size() > config.vocab) {
     throw_usage("--tokenizer {}: it has {} tokens, but the shape has room for {}: give that model's own",
                 path, vocabulary.tokens.size(), config.vocab);
   }
+  fill_up(vocabulary, config.vocab);
   write_vocabulary(vocabulary, metadata);
 }
 

@@ -169,20 +169,13 @@ void write_end_of_turn(const Vocabulary& v, GgufMetadata& metadata) {
   if (v.end_of_turn.size() > 1) metadata.set("nibble.tokenizer.end_of_turn", array(v.end_of_turn));
 }
 
-/// Embeddings often have more rows than the tokenizer has tokens; GGUF wants a token for each.
-void fill_up(Vocabulary& v, size_t rows, const std::string& where) {
-  if (v.tokens.size() > rows) {
-    fail(
-        "{}: the tokenizer has {} tokens, but the model's embedding {} rows: these files are not of one "
-        "model",
-        where, v.tokens.size(), rows);
-  }
+}  // namespace
+
+void fill_up(Vocabulary& v, size_t rows) {
   for (size_t id = v.tokens.size(); id < rows; ++id) v.tokens.push_back(fmt::format("[PAD{}]", id));
   v.types.resize(rows, TokenType::unused);
   if (!v.scores.empty()) v.scores.resize(rows, 0.0f);
 }
-
-}  // namespace
 
 bool has_vocabulary(const Checkpoint& checkpoint) {
   if (checkpoint.gguf() != nullptr) return checkpoint.gguf()->metadata().contains("tokenizer.ggml.tokens");
@@ -201,7 +194,14 @@ Vocabulary load_vocabulary(const Checkpoint& checkpoint) {
   const std::string where = checkpoint.path().string();
   if (checkpoint.gguf() != nullptr) return read_vocabulary(checkpoint.gguf()->metadata(), where);
   Vocabulary vocabulary = read_tokenizer_directory(where);
-  fill_up(vocabulary, checkpoint.config().vocab, where);
+  const size_t rows = checkpoint.config().vocab;
+  if (vocabulary.tokens.size() > rows) {
+    fail(
+        "{}: the tokenizer has {} tokens, but the model's embedding {} rows: these files are not of one "
+        "model",
+        where, vocabulary.tokens.size(), rows);
+  }
+  fill_up(vocabulary, rows);
   return vocabulary;
 }
 

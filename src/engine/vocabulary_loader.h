@@ -20,6 +20,10 @@ bool has_vocabulary(const Checkpoint& checkpoint);
 /// ones. Throws Error naming the file and the key that is missing or wrong.
 Vocabulary load_vocabulary(const Checkpoint& checkpoint);
 
+/// Adds unused tokens up to `rows`, of which the vocabulary has no more: embeddings often have more rows than
+/// the tokenizer has tokens, and GGUF wants a token for each.
+void fill_up(Vocabulary& vocabulary, size_t rows);
+
 /// The vocabulary of anything that holds one: a GGUF file of any architecture, a directory, a
 /// tokenizer.json or a tokenizer.model.
 Vocabulary open_vocabulary(const std::filesystem::path& path);

@@ -165,7 +165,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Shape{6, 2, 96, 600, KvType::int8}, Shape{3, 1, 5, 37, KvType::int8},
                       Shape{9, 3, 64, 0, KvType::int4}, Shape{2, 2, 128, 0, KvType::int4},
                       Shape{4, 1, 80, 65, KvType::int4}, Shape{6, 2, 96, 600, KvType::int4},
-                      Shape{3, 1, 5, 1, KvType::int4}, Shape{40, 1, 100, 0, KvType::int8}),
+                      Shape{3, 1, 5, 1, KvType::int4}, Shape{40, 1, 100, 0, KvType::int8},
+                      Shape{4, 2, 64, 0, KvType::int8_unrotated}, Shape{4, 2, 64, 0, KvType::int4_unrotated}),
     [](const auto& param) {
       const Shape& s = param.param;
       return std::to_string(s.n_heads) + "x" + std::to_string(s.n_kv_heads) + "x" +

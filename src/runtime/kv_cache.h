@@ -35,7 +35,6 @@ class KvCache {
   uint32_t sequences() const { return uint32_t(sequences_.size()); }
   uint32_t capacity() const { return capacity_; }
   uint32_t length(uint32_t sequence) const { return sequences_[sequence].length; }
-  KvType type() const { return layout_.type; }
   /// When all blocks are in use.
   uint64_t bytes() const { return reserve_.size(); }
   uint64_t used_bytes() const {

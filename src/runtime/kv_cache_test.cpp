@@ -81,6 +81,8 @@ class KvCacheTest : public ::testing::TestWithParam<KvType> {
         return kHeadBlocks * 64 * (32 + 32 + 2 + 2);
       case KvType::int4:
         return kHeadBlocks * 64 * (16 + 16 + 4 + 4);
+      default:
+        break;
     }
     return 0;
   }

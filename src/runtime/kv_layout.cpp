@@ -16,8 +16,20 @@ struct Name {
   KvType type;
 };
 // The first name of a type is its own.
-constexpr Name kNames[] = {{"f32", KvType::f32},   {"f16", KvType::f16},   {"q8_0", KvType::int8},
-                           {"q4_0", KvType::int4}, {"int8", KvType::int8}, {"int4", KvType::int4}};
+constexpr Name kNames[] = {{"f32", KvType::f32},
+                           {"f16", KvType::f16},
+                           {"q8_0", KvType::int8},
+                           {"q4_0", KvType::int4},
+                           {"int8", KvType::int8},
+                           {"int4", KvType::int4},
+                           {"q8_0_unrotated", KvType::int8_unrotated},
+                           {"q4_0_unrotated", KvType::int4_unrotated}};
+
+/// How elements lie, whether they are rotated or not.
+KvType stored_as(KvType type) {
+  if (type == KvType::int8_unrotated) return KvType::int8;
+  return type == KvType::int4_unrotated ? KvType::int4 : type;
+}
 
 void store_float(const KvLayout& layout, std::byte* block, uint32_t position, const float* key,
                  const float* value) {
@@ -63,7 +75,8 @@ std::optional<KvType> kv_type_from_name(std::string_view text) {
   return std::nullopt;
 }
 
-KvLayout::KvLayout(KvType type_, uint32_t head_dim_) : type(type_), head_dim(head_dim_) {
+KvLayout::KvLayout(KvType of, uint32_t head_dim_)
+    : type(stored_as(of)), rotated(of == KvType::int8 || of == KvType::int4), head_dim(head_dim_) {
   const size_t step = quantized() ? kKvGroup : 16;
   value_stride = uint32_t((head_dim + step - 1) / step * step);
   const auto part = [&](size_t size) {
@@ -91,10 +104,13 @@ KvLayout::KvLayout(KvType type_, uint32_t head_dim_) : type(type_), head_dim(hea
       value_minima = part(scales);
       values = part(elements / 2);
       break;
+    default:
+      break;
   }
 }
 
 void KvLayout::rotate(const float* x, float factor, float* y, size_t heads) const {
+  if (!rotated) return vector_ops().scale(x, factor, y, heads * head_dim);
   // Blocks of the largest power of two that divides the head.
   const uint32_t block = head_dim & (~head_dim + 1);
   vector_ops().hadamard(x, factor / std::sqrt(float(block)), y, heads * head_dim, block);
@@ -110,6 +126,8 @@ void KvLayout::store(std::byte* block, uint32_t position, const float* key, cons
       return store_int8(*this, block, position, key, value);
     case KvType::int4:
       return store_int4(*this, block, position, key, value);
+    default:
+      return;
   }
 }
 

@@ -15,10 +15,11 @@ namespace nibble {
 /// How keys and values are kept. int8: per position and head, keys with a half scale for 32 elements,
 /// values with one for the head. int4: with a half scale and a half minimum for 32 elements of either.
 /// Quantized keys are rotated first, and queries with them, which changes no product but spreads the few
-/// large elements of keys over all (QuaRot, Ashkboos et al. 2024).
-enum class KvType { f32, f16, int8, int4 };
+/// large elements of keys over all (QuaRot, Ashkboos et al. 2024); the unrotated types leave them as they
+/// are, to measure what that costs.
+enum class KvType { f32, f16, int8, int4, int8_unrotated, int4_unrotated };
 
-/// f32, f16, q8_0 and q4_0, as other programs spell what is nearest.
+/// f32, f16, q8_0 and q4_0, as other programs spell what is nearest, q8_0_unrotated and q4_0_unrotated.
 std::string_view kv_type_name(KvType type);
 /// These names, and int8 and int4.
 std::vector<std::string> kv_type_names();
@@ -38,9 +39,10 @@ static_assert(kKvBlock == kKeyStride);
 /// the values' scales before the values. Blocks of zeros have zero padding, and writing leaves it so.
 struct KvLayout {
   KvLayout() = default;
-  KvLayout(KvType type, uint32_t head_dim);
+  KvLayout(KvType of, uint32_t head_dim);
 
-  /// y = factor * x rotated, for the keys or queries [heads, head_dim] of a quantized cache. y may be x.
+  /// y = factor * x, rotated where the type says so, for the keys or queries [heads, head_dim] of a quantized
+  /// cache. y may be x.
   void rotate(const float* x, float factor, float* y, size_t heads) const;
   /// Writes the (rotated) key and the value [head_dim] of the head's position in [0, kKvBlock). Positions of
   /// one block may be written at the same time.
@@ -50,7 +52,8 @@ struct KvLayout {
   size_t groups() const { return (head_dim + kKvGroup - 1) / kKvGroup; }
   size_t value_groups() const { return type == KvType::int8 ? 1 : groups(); }
 
-  KvType type = KvType::f16;
+  KvType type = KvType::f16;  ///< f32, f16, int8 or int4
+  bool rotated = false;       ///< keys and queries
   uint32_t head_dim = 0;
   uint32_t value_stride = 0;  ///< head_dim rounded up to a multiple of 16, of kKvGroup for int8 and int4
   // Where each part begins, in bytes. Keys are at 0.

@@ -8,6 +8,7 @@
 #include <random>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "runtime/stored_token_test.h"
@@ -90,6 +91,7 @@ TEST_P(KvLayoutTest, WritesOnlyItsPosition) {
 }
 
 TEST_P(KvLayoutTest, RotationKeepsProducts) {
+  if (!layout_.quantized()) return;
   const uint32_t dim = layout_.head_dim;
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
@@ -122,8 +124,22 @@ TEST(KvTypeTest, NamesAreThoseOfOtherPrograms) {
   EXPECT_EQ(kv_type_from_name("q4_0"), KvType::int4);
   EXPECT_EQ(kv_type_from_name("int4"), KvType::int4);
   EXPECT_EQ(kv_type_from_name("q5_0"), std::nullopt);
-  for (const KvType type : {KvType::f32, KvType::f16, KvType::int8, KvType::int4}) {
+  for (const KvType type : {KvType::f32, KvType::f16, KvType::int8, KvType::int4, KvType::int8_unrotated,
+                            KvType::int4_unrotated}) {
     EXPECT_EQ(kv_type_from_name(kv_type_name(type)), type);
+  }
+}
+
+TEST(KvTypeTest, UnrotatedTypesLieAlikeAndLeaveKeysAsTheyAre) {
+  for (const auto& [type, other] :
+       {std::pair{KvType::int8_unrotated, KvType::int8}, std::pair{KvType::int4_unrotated, KvType::int4}}) {
+    const KvLayout layout(type, 20);
+    EXPECT_EQ(layout.type, other);
+    EXPECT_EQ(layout.bytes, KvLayout(other, 20).bytes);
+    std::vector<float> x(2 * 20), y(x.size());
+    for (size_t i = 0; i < x.size(); ++i) x[i] = float(i);
+    layout.rotate(x.data(), 0.5f, y.data(), 2);
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_EQ(y[i], 0.5f * x[i]);
   }
 }
 

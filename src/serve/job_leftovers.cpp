@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 std::vector<fs::path> job_leftovers(const fs::path& output) {
   // A number of a process and one of its files stand in the names of files that are being written.
   static const std::regex kRest(
-      R"(\.(optimize\.)?([0-9]+-[0-9]+\.)?partial(\.state(\.[0-9]+-[0-9]+\.partial)?)?)");
+      R"(\.(trial|best)|(\.(optimize|trial|best))?\.([0-9]+-[0-9]+\.)?partial(\.state(\.[0-9]+-[0-9]+\.partial)?)?)");
   const std::string name = output.filename().string();
   std::vector<fs::path> found;
   std::error_code ignored;

@@ -6,8 +6,8 @@
 namespace nibble {
 
 /// What quantize and optimize leave beside their output when they are ended: OUT.partial and
-/// OUT.optimize.partial with their states, from which the same command goes on, and files that were being
-/// written.
+/// OUT.optimize.partial with their states, from which the same command goes on, the models OUT.trial and
+/// OUT.best, and files that were being written.
 std::vector<std::filesystem::path> job_leftovers(const std::filesystem::path& output);
 /// One of them is a state.
 bool may_go_on(const std::filesystem::path& output);

@@ -113,11 +113,18 @@ TEST_F(JobFiles, ACancelledJobIsResumed) {
 }
 
 TEST_F(JobFiles, AJobThatIsRemovedTakesWhatItLeft) {
-  const std::set<std::string> others = {"best.gguf.txt", "better.gguf.partial",
-                                        "best.gguf.partial.statement"};
-  const std::set<std::string> own = {"best.gguf.partial",          "best.gguf.partial.state",
-                                     "best.gguf.optimize.partial", "best.gguf.optimize.partial.state",
-                                     "best.gguf.12-0.partial",     "best.gguf.partial.state.12-3.partial"};
+  const std::set<std::string> others = {"best.gguf.txt", "better.gguf.partial", "best.gguf.partial.statement",
+                                        "best.gguf.best.txt"};
+  const std::set<std::string> own = {"best.gguf.partial",
+                                     "best.gguf.partial.state",
+                                     "best.gguf.optimize.partial",
+                                     "best.gguf.optimize.partial.state",
+                                     "best.gguf.12-0.partial",
+                                     "best.gguf.partial.state.12-3.partial",
+                                     "best.gguf.trial",
+                                     "best.gguf.best",
+                                     "best.gguf.trial.partial",
+                                     "best.gguf.trial.partial.state"};
   for (const auto& name : others) make(name);
   JobQueue jobs("/bin/sh");
   const auto first = jobs.add(shell("exit 3", output()));
