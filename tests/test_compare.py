@@ -156,6 +156,7 @@ def test_bench(nibble, models):
     for speed in result["prefill"] + result["decode"]:
         assert speed["runs"][0] <= speed["tokens_per_s"] <= speed["runs"][-1]
         assert speed["of_roof"] > 0 and speed["threads"] in threads and speed["kernels"]
+        assert ("of_reading" in speed) == ("batch" in speed) and speed.get("of_reading", 1) > 0
 
 
 def test_bench_with_the_threads_asked_for(nibble, models):

@@ -39,10 +39,13 @@ std::string threads_text(const ordered_json& figures) {
 
 void print_speed(const std::string& what, const ordered_json& speed) {
   const auto& runs = speed["runs"];
-  fmt::print("  {:<20}{:>9.1f} tokens/s  ({:.1f} to {:.1f}), {:3.0f}% of the roof; {}, {}\n", what,
-             speed["tokens_per_s"].get<double>(), runs.front().get<double>(), runs.back().get<double>(),
-             100 * speed["of_roof"].get<double>(), threads_text(speed),
-             fmt::join(speed["kernels"].get<std::vector<std::string>>(), " "));
+  const double of_reading = speed.value("of_reading", 0.0);
+  fmt::print(
+      "  {:<20}{:>9.1f} tokens/s  ({:.1f} to {:.1f}), {:3.0f}% of the roof{}; {}, {}\n", what,
+      speed["tokens_per_s"].get<double>(), runs.front().get<double>(), runs.back().get<double>(),
+      100 * speed["of_roof"].get<double>(),
+      of_reading > 0 ? fmt::format(", {:.0f}% of reading its weights between runs", 100 * of_reading) : "",
+      threads_text(speed), fmt::join(speed["kernels"].get<std::vector<std::string>>(), " "));
 }
 
 void print_roofs(const ordered_json& roof) {

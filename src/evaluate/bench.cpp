@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/process.h"
 #include "base/progress.h"
+#include "evaluate/roofs.h"
 #include "evaluate/statistics.h"
 #include "runtime/forward.h"
 
@@ -55,7 +56,7 @@ class Bench {
       cache.truncate(0, 0);
       forward_.run(std::span(batch).last(part), cache);
     });
-    return measure({tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, 0, 0, {}}, [&] {
+    return measure({tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, {}, 0, 0, {}}, [&] {
       cache.truncate(0, 0);
       forward_.run(batch, cache);
       progress_.add(tokens, "prefill");
@@ -81,7 +82,7 @@ class Bench {
     const auto kernels = kernel_names(model_, setting.isa);
     const uint64_t bytes = KvCache::bytes_for(model_.config(), 1, kKvBlock, options_.kv_type) / kKvBlock *
                            (options_.depth + tokens / 2);
-    return measure({tokens, sequences, options_.depth, setting, kernels, {}, 0, bytes, {}}, [&] {
+    return measure({tokens, sequences, options_.depth, setting, kernels, {}, {}, 0, bytes, {}}, [&] {
       begin();
       for (uint32_t t = 0; t < tokens; ++t) {
         decode_token();
@@ -138,8 +139,12 @@ class Bench {
       speed.tokens_per_s.push_back(double(speed.tokens) * speed.batch / watch.wall_s);
       wall += watch.wall_s;
       cpu += watch.cpu_s;
+      if (speed.cache_bytes > 0) {
+        speed.of_reading.push_back(seconds_to_read(model_, pool_) * speed.tokens / watch.wall_s);
+      }
     }
     std::sort(speed.tokens_per_s.begin(), speed.tokens_per_s.end());
+    std::sort(speed.of_reading.begin(), speed.of_reading.end());
     speed.cpu_percent = 100 * cpu / wall;
     return speed;
   }

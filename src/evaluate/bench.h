@@ -42,6 +42,8 @@ struct Speed {
   PassSetting setting;
   std::vector<std::string> kernels;  ///< of the weights, those of most weights first
   std::vector<double> tokens_per_s;  ///< of each run, ascending
+  std::vector<double> of_reading;    ///< decode: time of reading the weights, measured after each run, over
+                                     ///< that of a step, ascending
   double cpu_percent = 0;            ///< processor time over wall time; 100 is one core at work
   uint64_t cache_bytes = 0;          ///< of keys and values that a token reads, in the middle of a run
   Profile profile;                   ///< of all runs together; zero without BenchOptions::profile

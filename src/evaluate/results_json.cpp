@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "evaluate/statistics.h"
+
 namespace nibble {
 
 namespace {
@@ -30,6 +32,7 @@ ordered_json speed_json(const Speed& speed, double roofline_s, bool decode) {
   json["tokens_per_s"] = speed.median();
   json["of_roof"] = nullptr;
   if (roofline_s > 0) json["of_roof"] = speed.median() * roofline_s;
+  if (decode) json["of_reading"] = quantile(speed.of_reading, 0.5);
   json["runs"] = speed.tokens_per_s;
   json["cpu_percent"] = speed.cpu_percent;
   return json;

@@ -138,6 +138,24 @@ void for_each_matrix(const Model& model, FunctionRef<void(const Linear&)> visit)
   visit(model.output());
 }
 
+double seconds_to_read(const Model& model, ThreadPool& pool) {
+  constexpr size_t kUnit = 4096, kUnitsPerPiece = 64;
+  const RoofProbe& probe = roof_probe(selected_isa());
+  uint64_t bytes = 0, read = 0;
+  double seconds = 0;
+  for_each_matrix(model, [&](const Linear& w) {
+    const std::span<const std::byte> packed = w.packed();
+    const size_t units = packed.size() / kUnit, pieces = (units + kUnitsPerPiece - 1) / kUnitsPerPiece;
+    seconds += timed(pool, pieces, [&](size_t piece) {
+      const size_t first = piece * kUnitsPerPiece, count = std::min(kUnitsPerPiece, units - first);
+      return probe.read(packed.data() + first * kUnit, count * kUnit);
+    });
+    bytes += packed.size();
+    read += units * kUnit;
+  });
+  return read > 0 ? seconds * double(bytes) / double(read) : 0;
+}
+
 WeightTraffic weight_traffic(const Model& model) {
   WeightTraffic traffic;
   for_each_matrix(model, [&](const Linear& w) {

@@ -44,6 +44,11 @@ WeightTraffic weight_traffic(const Model& model);
 /// Calls visit for the matrices of all layers, and then for the output matrix.
 void for_each_matrix(const Model& model, FunctionRef<void(const Linear&)> visit);
 
+/// Seconds in which the pool's active threads read the packed weights once, as plainly as measure_roofs reads
+/// its buffer. A decoded token can't take less; measured between runs, it follows a machine whose speed
+/// drifts. 0 for a model without packed weights.
+double seconds_to_read(const Model& model, ThreadPool& pool);
+
 /// The shortest time in which the roofs allow a pass over `tokens` tokens with `logits` rows of logits:
 /// the longer of reading the weights once and of multiplying (the roofline model, Williams et al. 2009).
 double roofline_seconds(const Roofs& roofs, const WeightTraffic& traffic, uint64_t tokens, uint64_t logits);

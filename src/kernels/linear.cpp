@@ -82,6 +82,11 @@ bool Linear::quantizes_activations() const {
   return is_quantized(kernels_.back()->activations);
 }
 
+std::span<const std::byte> Linear::packed() const {
+  if (packed_ == nullptr) return {};
+  return {packed_, kernels_.back()->packing.bytes(rows_, cols_)};
+}
+
 /// Whole tiles, and a few pieces per thread, which even out their speeds; for one token of a small matrix
 /// fewer, since a piece of less than some microseconds costs more to begin than it evens out.
 size_t Linear::panels_per_task(const Activations& x, int threads) const {

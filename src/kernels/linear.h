@@ -97,6 +97,8 @@ class Linear {
   std::string_view kernel_name(Isa isa) const;
   /// True when its kernels multiply integers, false when they multiply floats.
   bool quantizes_activations() const;
+  /// What the kernel reads of the weights; none for kernels that read the tensor itself.
+  std::span<const std::byte> packed() const;
   /// Bytes of its own, beside the mapped file.
   size_t owned_bytes() const { return owned_.size(); }
 
