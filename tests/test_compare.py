@@ -159,6 +159,11 @@ def test_bench(nibble, models):
         assert ("of_reading" in speed) == ("batch" in speed) and speed.get("of_reading", 1) > 0
 
 
+def test_bench_of_a_single_token_reads_the_weights_too(nibble, models):
+    one = nibble("bench", models[2], "--prompt", 0, "--generate", 1, "--repeat", 1, "--json", "--quiet")
+    assert json.loads(one.stdout)["decode"][0]["of_reading"] > 0
+
+
 def test_bench_with_the_threads_asked_for(nibble, models):
     result = json.loads(nibble("bench", models[0], "--threads", 1, "--json", *BENCH, "--quiet").stdout)
     assert [step["threads"] for step in result["roof"]["steps"]] == [1]

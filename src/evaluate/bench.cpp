@@ -56,11 +56,16 @@ class Bench {
       cache.truncate(0, 0);
       forward_.run(std::span(batch).last(part), cache);
     });
-    return measure({tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, {}, 0, 0, {}}, [&] {
-      cache.truncate(0, 0);
-      forward_.run(batch, cache);
-      progress_.add(tokens, "prefill");
-    });
+    Speed speed{tokens, 1, 0, setting, kernel_names(model_, setting.isa), {}, {}, 0, 0, {}};
+    measure(
+        speed,
+        [&] {
+          cache.truncate(0, 0);
+          forward_.run(batch, cache);
+          progress_.add(tokens, "prefill");
+        },
+        [](double) {});
+    return speed;
   }
 
   Speed decode(uint32_t sequences) {
@@ -82,13 +87,19 @@ class Bench {
     const auto kernels = kernel_names(model_, setting.isa);
     const uint64_t bytes = KvCache::bytes_for(model_.config(), 1, kKvBlock, options_.kv_type) / kKvBlock *
                            (options_.depth + tokens / 2);
-    return measure({tokens, sequences, options_.depth, setting, kernels, {}, {}, 0, bytes, {}}, [&] {
-      begin();
-      for (uint32_t t = 0; t < tokens; ++t) {
-        decode_token();
-        progress_.add(sequences, fmt::format("decode, batch {}", sequences));
-      }
-    });
+    Speed speed{tokens, sequences, options_.depth, setting, kernels, {}, {}, 0, bytes, {}};
+    measure(
+        speed,
+        [&] {
+          begin();
+          for (uint32_t t = 0; t < tokens; ++t) {
+            decode_token();
+            progress_.add(sequences, fmt::format("decode, batch {}", sequences));
+          }
+        },
+        [&](double wall_s) { speed.of_reading.push_back(seconds_to_read(model_, pool_) * tokens / wall_s); });
+    std::sort(speed.of_reading.begin(), speed.of_reading.end());
+    return speed;
   }
 
  private:
@@ -124,9 +135,10 @@ class Bench {
     return best;
   }
 
-  /// Runs once to warm up (pages, caches, clocks), then `repeat` times.
-  template <typename Run>
-  Speed measure(Speed speed, Run run) {
+  /// Runs once to warm up (pages, caches, clocks), then `repeat` times, with after(its wall seconds) behind
+  /// each.
+  template <typename Run, typename After>
+  void measure(Speed& speed, Run run, After after) {
     run();
     double wall = 0, cpu = 0;
     for (uint32_t i = 0; i < options_.repeat; ++i) {
@@ -139,14 +151,10 @@ class Bench {
       speed.tokens_per_s.push_back(double(speed.tokens) * speed.batch / watch.wall_s);
       wall += watch.wall_s;
       cpu += watch.cpu_s;
-      if (speed.cache_bytes > 0) {
-        speed.of_reading.push_back(seconds_to_read(model_, pool_) * speed.tokens / watch.wall_s);
-      }
+      after(watch.wall_s);
     }
     std::sort(speed.tokens_per_s.begin(), speed.tokens_per_s.end());
-    std::sort(speed.of_reading.begin(), speed.of_reading.end());
     speed.cpu_percent = 100 * cpu / wall;
-    return speed;
   }
 
   /// Puts `depth` tokens of random keys and values into the cache: what they are does not change the time

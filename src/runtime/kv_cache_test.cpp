@@ -81,7 +81,8 @@ class KvCacheTest : public ::testing::TestWithParam<KvType> {
         return kHeadBlocks * 64 * (32 + 32 + 2 + 2);
       case KvType::int4:
         return kHeadBlocks * 64 * (16 + 16 + 4 + 4);
-      default:
+      case KvType::int8_unrotated:
+      case KvType::int4_unrotated:
         break;
     }
     return 0;

@@ -76,7 +76,7 @@ std::optional<KvType> kv_type_from_name(std::string_view text) {
 }
 
 KvLayout::KvLayout(KvType of, uint32_t head_dim_)
-    : type(stored_as(of)), rotated(of == KvType::int8 || of == KvType::int4), head_dim(head_dim_) {
+    : type(stored_as(of)), rotated(type == of), head_dim(head_dim_) {
   const size_t step = quantized() ? kKvGroup : 16;
   value_stride = uint32_t((head_dim + step - 1) / step * step);
   const auto part = [&](size_t size) {
@@ -104,8 +104,9 @@ KvLayout::KvLayout(KvType of, uint32_t head_dim_)
       value_minima = part(scales);
       values = part(elements / 2);
       break;
-    default:
-      break;
+    case KvType::int8_unrotated:
+    case KvType::int4_unrotated:
+      break;  // stored_as() gives none of these
   }
 }
 
@@ -126,7 +127,8 @@ void KvLayout::store(std::byte* block, uint32_t position, const float* key, cons
       return store_int8(*this, block, position, key, value);
     case KvType::int4:
       return store_int4(*this, block, position, key, value);
-    default:
+    case KvType::int8_unrotated:
+    case KvType::int4_unrotated:
       return;
   }
 }

@@ -53,7 +53,7 @@ struct KvLayout {
   size_t value_groups() const { return type == KvType::int8 ? 1 : groups(); }
 
   KvType type = KvType::f16;  ///< f32, f16, int8 or int4
-  bool rotated = false;       ///< keys and queries
+  bool rotated = true;        ///< keys and queries, where they are quantized
   uint32_t head_dim = 0;
   uint32_t value_stride = 0;  ///< head_dim rounded up to a multiple of 16, of kKvGroup for int8 and int4
   // Where each part begins, in bytes. Keys are at 0.

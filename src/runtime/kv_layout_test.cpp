@@ -91,7 +91,6 @@ TEST_P(KvLayoutTest, WritesOnlyItsPosition) {
 }
 
 TEST_P(KvLayoutTest, RotationKeepsProducts) {
-  if (!layout_.quantized()) return;
   const uint32_t dim = layout_.head_dim;
   std::mt19937 random(1);
   std::normal_distribution<float> normal;
