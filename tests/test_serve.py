@@ -469,13 +469,15 @@ def test_optimize_job_is_cancelled_resumed_and_discarded(nibble_bin, tiny, tmp_p
         for _ in range(2):
             wait_until(lambda: "best.gguf.optimize.partial.state" in left())
             assert server.json("POST", f"/api/jobs/{job_id}/resume", expect=409)
-            server.json("DELETE", f"/api/jobs/{job_id}")
+            assert server.json("DELETE", f"/api/jobs/{job_id}", expect=409)
+            server.json("POST", f"/api/jobs/{job_id}/cancel")
             wait_until(lambda: job()["state"] == "cancelled")
             assert job()["resumable"] and "resumed" in job()["message"]
             assert "best.gguf.optimize.partial.state" in left() and "best.gguf" not in left()
             assert server.json("POST", f"/api/jobs/{job_id}/resume")["state"] == "queued"
-        server.json("DELETE", f"/api/jobs/{job_id}")
+        server.json("POST", f"/api/jobs/{job_id}/cancel")
         wait_until(lambda: job()["state"] == "cancelled")
+        assert server.json("POST", f"/api/jobs/{job_id}/cancel") == job()
         assert server.json("DELETE", f"/api/jobs/{job_id}")["resumable"] is False
         assert left() == []
         assert server.json("GET", "/api/jobs")["jobs"] == []

@@ -54,6 +54,8 @@ void add_job_endpoints(Router& router, ServerState& state, JobQueue& jobs) {
              [&, id](Exchange& exchange) { exchange.respond(jobs.get(id(exchange))); });
   router.add("DELETE", "/api/jobs/{id}",
              [&, id](Exchange& exchange) { exchange.respond(jobs.remove(id(exchange))); });
+  router.add("POST", "/api/jobs/{id}/cancel",
+             [&, id](Exchange& exchange) { exchange.respond(jobs.cancel(id(exchange))); });
   router.add("POST", "/api/jobs/{id}/resume",
              [&, id](Exchange& exchange) { exchange.respond(jobs.resume(id(exchange))); });
   router.add("GET", "/api/jobs/{id}/events", [&](Exchange& exchange) { send_events(exchange, state, jobs); });

@@ -68,13 +68,19 @@ bool JobQueue::output_in_use(const std::filesystem::path& output) const {
 nlohmann::ordered_json JobQueue::remove(const std::string& id) {
   const std::lock_guard lock(mutex_);
   Job& job = find(id);
-  if (job.ended()) {
-    if (!output_in_use(job.plan.output)) remove_leftovers(job.plan.output);
-    job.resumable = false;
-    auto last = json(job);
-    std::erase_if(jobs_, [&](const auto& other) { return other.get() == &job; });
-    return last;
-  }
+  if (!job.ended())
+    throw ApiError(409, fmt::format("the job is {}: cancel it before it is deleted", job.state), "id");
+  if (!output_in_use(job.plan.output)) remove_leftovers(job.plan.output);
+  job.resumable = false;
+  auto last = json(job);
+  std::erase_if(jobs_, [&](const auto& other) { return other.get() == &job; });
+  return last;
+}
+
+nlohmann::ordered_json JobQueue::cancel(const std::string& id) {
+  const std::lock_guard lock(mutex_);
+  Job& job = find(id);
+  if (job.ended()) return json(job);
   job.cancelled = true;
   if (job.state == "queued") end(job, "cancelled");
   ++job.version;

@@ -31,8 +31,10 @@ class JobQueue {
   nlohmann::ordered_json list() const;
   /// Each throws ApiError 404 when there is no such job.
   nlohmann::ordered_json get(const std::string& id) const;
-  /// Ends one that runs or waits, which keeps its place in the list. One that has ended leaves the list, and
-  /// what it left beside its output goes, unless another job is at work there. Returns the job.
+  /// Ends one that runs or waits; one that has ended already stays as it is. Returns the job.
+  nlohmann::ordered_json cancel(const std::string& id);
+  /// One that has ended leaves the list, and what it left beside its output goes, unless another job is at
+  /// work there. Returns the job. Throws ApiError 409 when it has not ended.
   nlohmann::ordered_json remove(const std::string& id);
   /// Lets one that was cancelled or failed wait again: it goes on from what it left. Throws ApiError 409
   /// when there is nothing to go on with.

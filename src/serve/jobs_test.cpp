@@ -66,8 +66,8 @@ TEST(JobQueue, CancelsJobsThatRunAndThatWait) {
              second = jobs.add(shell("echo never", "b"));
   wait_for_message(jobs, first, "begun");
   EXPECT_EQ(jobs.get(second)["state"], "queued");
-  EXPECT_EQ(jobs.remove(second)["state"], "cancelled");
-  jobs.remove(first);
+  EXPECT_EQ(jobs.cancel(second)["state"], "cancelled");
+  jobs.cancel(first);
   EXPECT_EQ(ended(jobs, first)["state"], "cancelled");
   EXPECT_EQ(ended(jobs, first)["message"], "cancelled");
   EXPECT_EQ(ended(jobs, first)["resumable"], false);
@@ -99,7 +99,8 @@ TEST_F(JobFiles, ACancelledJobIsResumed) {
                                  output()));
   wait_for_message(jobs, id, "begun");
   EXPECT_THROW(jobs.resume(id), ApiError);  // it runs
-  jobs.remove(id);
+  EXPECT_THROW(jobs.remove(id), ApiError);  // it would lose what it computes
+  jobs.cancel(id);
   const auto cancelled = ended(jobs, id);
   EXPECT_EQ(cancelled["state"], "cancelled");
   EXPECT_EQ(cancelled["resumable"], true);
@@ -109,6 +110,7 @@ TEST_F(JobFiles, ACancelledJobIsResumed) {
   EXPECT_EQ(done["state"], "done");
   EXPECT_EQ(done["message"], "goes on");
   EXPECT_EQ(done["resumable"], false);
+  EXPECT_EQ(jobs.cancel(id), done);  // too late
   EXPECT_THROW(jobs.resume(id), ApiError);
 }
 
@@ -136,7 +138,7 @@ TEST_F(JobFiles, AJobThatIsRemovedTakesWhatItLeft) {
   jobs.remove(first);  // another one is at work there
   EXPECT_EQ(names().size(), others.size() + own.size());
   EXPECT_THROW(jobs.get(first), ApiError);
-  jobs.remove(second);
+  jobs.cancel(second);
   EXPECT_EQ(ended(jobs, second)["resumable"], true);
   jobs.remove(second);
   EXPECT_THROW(jobs.get(second), ApiError);

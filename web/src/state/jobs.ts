@@ -72,8 +72,8 @@ async function attempt(action: () => Promise<void>): Promise<void> {
 
 export const cancelJob = (id: string): Promise<void> =>
   attempt(async () => {
-    await request(`/api/jobs/${encodeURIComponent(id)}`, {method: 'DELETE'});
-    notify(t().cancelled);
+    const job = await post<Job>(`/api/jobs/${encodeURIComponent(id)}/cancel`, {});
+    if (job.state !== 'done' && job.state !== 'failed') notify(t().cancelled);
   });
 
 /** Takes an ended job from the list, and what it left from the disk. */

@@ -165,9 +165,12 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     const job = state.jobs.find((one) => one.id === parts[0]);
     if (!job) return error(response, 404, `there is no job ${parts[0]}`);
     if (request.method === 'DELETE') {
-      if (isEnded(job)) {
-        state.jobs.splice(state.jobs.indexOf(job), 1);
-      } else {
+      if (!isEnded(job)) return error(response, 409, `the job is ${job.state}: cancel it before it is deleted`, 'id');
+      state.jobs.splice(state.jobs.indexOf(job), 1);
+      return json(response, 200, shown(job));
+    }
+    if (parts[1] === 'cancel') {
+      if (!isEnded(job)) {
         runs.delete(job.id);
         Object.assign(job, {state: 'cancelled', resumable: job.progress !== null});
         changed(job);
