@@ -130,6 +130,7 @@ class LlamaCpp(Engine):
 
 
 class NeuralSpeed(Engine):
+    """It takes AMX wherever CPUID shows it, for its files' layout too: hide_amx.cpp holds it to AVX-512 VNNI."""
     name = "neural-speed"
 
     def supports(self, shape, type_name, options):
@@ -142,11 +143,21 @@ class NeuralSpeed(Engine):
 
     def install(self, options):
         self.python = make_environment(options.work / "neural-speed", "requirements-neural-speed.txt")
+        if options.isa == "avx512_vnni":
+            subprocess.run(["g++", "-O1", "-shared", "-fPIC", "-o", self.hide_amx(options), HERE / "hide_amx.cpp"],
+                           check=True)
+
+    def hide_amx(self, options):
+        return options.work / "hide_amx.so"
+
+    def environment(self, options):
+        return {**os.environ, "NS_HIDE_AMX": self.hide_amx(options)} if options.isa == "avx512_vnni" else None
 
     def model(self, shape, type_name, options):
-        path = options.work / f"{shape}-int4-g128.ns.bin"
+        path = options.work / f"{shape}-int4-g128-{options.isa}.ns.bin"
         if not path.exists():
             subprocess.run([*options.launcher.split(), self.python, HERE / "neural_speed_model.py", path],
+                           env=self.environment(options),
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             os.sync()
         return path
