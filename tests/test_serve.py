@@ -136,6 +136,7 @@ def test_completion_of_the_prompt_alone(client):
     answer = client.completions.create(model="tiny", prompt="hello", max_tokens=0, echo=True, logprobs=0)
     assert answer.choices[0].text == "hello"
     assert len(answer.choices[0].logprobs.tokens) == 5
+    assert (answer.usage.completion_tokens, answer.usage.total_tokens) == (0, answer.usage.prompt_tokens)
 
 
 def test_completion_of_many_prompts(client):
@@ -169,6 +170,11 @@ def test_tokenize_and_back(server):
     assert server.json("GET", "/tokenizer_info")["eos_token"] == "<|im_end|>"
     chat = server.json("POST", "/tokenize", {"messages": [{"role": "user", "content": "x"}]})["tokens"]
     assert chat[0] == tiny_model.START
+    closed = server.json("POST", "/tokenize", {"messages": [{"role": "user", "content": "x"}],
+                                               "add_generation_prompt": False})["tokens"]
+    assert len(closed) < len(chat) and chat[:len(closed)] == closed
+    pieces = server.json("POST", "/tokenize", {"content": "hé", "with_pieces": True})["tokens"]
+    assert [p["piece"] for p in pieces] == ["h", [0xc3], [0xa9]] and [p["id"] for p in pieces] == ids[:3]
 
 
 def test_beams(client):
@@ -277,6 +283,10 @@ def test_response_formats(client):
     ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "text only"),
     ({"messages": [{"role": "user", "content": "x"}], "temperature": "hot"}, "temperature"),
     ({"messages": [{"role": "user", "content": "x"}], "n": 0}, "n is 0"),
+    ({"messages": [{"role": "user", "content": "x"}], "n": 3, "num_beams": 2}, "n is 3"),
+    ({"messages": [{"role": "user", "content": "x"}], "tool_choice": "required"}, "no tools"),
+    ({"messages": [{"role": "user", "content": "x"}],
+      "response_format": {"type": "regex", "regex": "((((a{0,50}){0,50}){0,50}))"}}, "ambiguous"),
     ({"messages": [{"role": "user", "content": "x"}], "top_logprobs": 3}, "logprobs"),
     ({"messages": [{"role": "user", "content": "x"}], "prompt_format": "x"}, "chatml"),
     ({"messages": [{"role": "user", "content": "x"}], "functions": []}, "tools"),

@@ -3,6 +3,7 @@ import concurrent.futures
 import json
 import signal
 import socket
+import subprocess
 import threading
 import time
 
@@ -276,3 +277,10 @@ def test_a_burst_of_requests(server):
     with concurrent.futures.ThreadPoolExecutor(40) as pool:
         answers = list(pool.map(lambda body: server.json("POST", "/v1/completions", body), bodies))
     assert [a["choices"][0]["text"] for a in answers] == [alone[i % 8] for i in range(40)]
+
+
+def test_two_servers_do_not_share_a_port(nibble_bin, slow_model):
+    with Server(nibble_bin, slow_model, "--threads", 1) as server:
+        second = subprocess.run([nibble_bin, "serve", slow_model, "--port", str(server.port)], capture_output=True,
+                                text=True, timeout=60)
+        assert second.returncode == 1 and str(server.port) in second.stderr and "--port" in second.stderr

@@ -114,8 +114,8 @@ HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, RunSt
     const size_t half = sequence.size() / 2 + 1;
     held_out.windows.push_back({std::move(sequence), half});
   }
-  state.set_calibration(std::move(data), false);
   held_out.text = fmt::format("{} sequences of {} that calibration did not see", options.chunks, data.source);
+  state.set_calibration(std::move(data), false);
   return held_out;
 }
 

@@ -21,6 +21,12 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// The most that optimize adds to the metadata: the recipe, a line for each tensor, and the figures.
+uint64_t bytes_of_figures(const Checkpoint& checkpoint) {
+  constexpr uint64_t kFigures = 4096, kLine = 64;
+  return kFigures + kLine * checkpoint.tensors().size();
+}
+
 /// Bytes of the file beside its matrices: header, metadata, vectors.
 uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
   std::vector<GgufWriter::Tensor> tensors;
@@ -30,10 +36,8 @@ uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
     tensors.push_back({tensor.name, vector ? DType::F32 : DType::F16, tensor.shape});
     if (vector) vectors += tensor.elements() * sizeof(float);
   }
-  // What optimize adds to the metadata: the recipe, a line for each tensor, and the figures.
-  constexpr uint64_t kFigures = 4096, kLine = 64;
   const GgufWriter header(trial, checkpoint_metadata(checkpoint), tensors);
-  return header.bytes_written() + vectors + kFigures + kLine * tensors.size();
+  return header.bytes_written() + vectors + bytes_of_figures(checkpoint);
 }
 
 class Optimizer {
@@ -117,6 +121,7 @@ class Optimizer {
     if (auto saved = state_.measured(plan)) return *std::move(saved);
     build(plan);
     Measured measured = measurer.measure(state_.trial(), request_.metric == LossMetric::arc);
+    measured.file_bytes += bytes_of_figures(checkpoint_);  // the trial has none yet
     state_.add(plan, measured);
     return measured;
   }
@@ -172,10 +177,11 @@ class Optimizer {
           result_.steps.size(), why, bounds.explain(result_.analysis.choices));
     }
     result_.picked = *picked_;
-    const OptimizeStep& step = result_.steps[result_.picked];
+    OptimizeStep& step = result_.steps[result_.picked];
     result_.recipe = {result_.analysis.recipe(step.plan), "q8_0", "gptq", request_.calibration};
     const auto built = GgufFile::open(state_.best());
     copy_gguf(*built, with_figures(built->metadata(), step), request_.output);
+    step.measured.file_bytes = fs::file_size(request_.output);
   }
 
   GgufMetadata with_figures(GgufMetadata metadata, const OptimizeStep& step) const {

@@ -69,7 +69,8 @@ void check_access(const HttpRequest& request, const AccessRules& rules, bool ope
   const std::string& host = request.header("host");
   const std::string& origin = request.header("origin");
   if (rules.loopback && !host.empty() && !is_loopback(host_name(host))) {
-    throw ApiError(403, fmt::format("this server is not {}: use http://localhost", host), {}, "foreign_host");
+    throw ApiError(403, fmt::format("this server is not {}: address it as localhost or 127.0.0.1", host), {},
+                   "foreign_host");
   }
   const bool allowed =
       origin.empty() || same_origin(origin, host) || rules.cors == "*" || rules.cors == origin;

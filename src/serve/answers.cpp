@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "base/error.h"
+#include "sampling/grammar/configuration.h"
 #include "serve/api_error.h"
 
 namespace nibble {
@@ -15,10 +16,12 @@ constexpr size_t kTogether = 32;
 /// How soon a client that went away is noticed while nothing comes.
 constexpr std::chrono::milliseconds kPoll{50};
 
-/// What fails in the middle is the server's fault.
+/// What fails in the middle is the server's fault, but for a grammar that asks for too much.
 std::optional<AnswerPiece> next_piece(RequestHandle& handle, std::chrono::milliseconds timeout) {
   try {
     return handle.next(timeout);
+  } catch (const AmbiguousGrammar& error) {
+    throw ApiError(400, error.what(), "response_format");
   } catch (const Error& error) {
     throw ApiError(500, error.what(), {}, "generation_failed");
   }

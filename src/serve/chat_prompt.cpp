@@ -85,8 +85,13 @@ const Json& find_tool(const Json& tools, const std::string& name) {
 
 /// Null when the answer may not call any.
 const Json* read_tools(const JsonFields& fields, ChatPrompt& prompt) {
-  const Json* tools = fields.array("tools");
-  if (!tools || tools->empty()) return nullptr;
+  const Json *tools = fields.array("tools"), *choice = fields.find("tool_choice");
+  if (!tools || tools->empty()) {
+    if (choice && *choice != "auto" && *choice != "none") {
+      fail_field("tool_choice", "tool_choice asks for a call, but there are no tools: give some");
+    }
+    return nullptr;
+  }
   for (const Json& tool : *tools) {
     const JsonFields entry(tool, "tools[].");
     const Json* function = entry.object("function");
@@ -97,7 +102,6 @@ const Json* read_tools(const JsonFields& fields, ChatPrompt& prompt) {
                  "{{\"type\": \"function\", \"function\": {{\"name\": ...}}}}");
     }
   }
-  const Json* choice = fields.find("tool_choice");
   if (!choice || *choice == "auto") return tools;
   if (*choice == "none") return nullptr;
   prompt.must_call = true;
@@ -156,7 +160,7 @@ ChatPrompt make_chat_prompt(const JsonFields& fields, const Engine& engine) {
     }
   }
   context["messages"] = std::move(messages);
-  context["add_generation_prompt"] = true;
+  context["add_generation_prompt"] = fields.boolean("add_generation_prompt").value_or(true);
   prompt.stops = ChatTemplate::preset_stops(own && engine.has_chat_template() ? "model"
                                             : own                             ? "chatml"
                                                                               : format);

@@ -20,8 +20,8 @@ struct ChatPrompt {
   bool must_call = false;                               ///< the answer must be a call of any tool
 };
 
-/// Reads messages, tools, tool_choice, prompt_format and chat_template_kwargs of a request, which must
-/// outlive the result. Throws ApiError for what can't be used.
+/// Reads messages, tools, tool_choice, prompt_format, add_generation_prompt and chat_template_kwargs of a
+/// request, which must outlive the result. Throws ApiError for what can't be used.
 ChatPrompt make_chat_prompt(const JsonFields& fields, const Engine& engine);
 
 }  // namespace nibble

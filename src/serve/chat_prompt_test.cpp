@@ -91,6 +91,24 @@ TEST_F(ChatPromptTest, DescribesToolsToAnyOtherModel) {
       HasSubstr("'g'"));
 }
 
+TEST_F(ChatPromptTest, ACallNeedsTools) {
+  const auto plain = engine("");
+  const std::string question = R"({"messages": [{"role": "user", "content": "q"}], "tool_choice": )";
+  EXPECT_THAT(wrong(*plain, question + R"("required"})"), HasSubstr("no tools"));
+  EXPECT_THAT(wrong(*plain, question + R"({"type": "function", "function": {"name": "g"}}})"),
+              HasSubstr("no tools"));
+  EXPECT_FALSE(make(*plain, question + R"("auto"})").must_call);
+}
+
+TEST_F(ChatPromptTest, LeavesOutTheAnswersTurn) {
+  const auto plain = engine("");
+  const std::string question = R"({"messages": [{"role": "user", "content": "q"}])";
+  const std::string whole = make(*plain, question + "}").text;
+  const std::string part = make(*plain, question + R"(, "add_generation_prompt": false})").text;
+  EXPECT_LT(part.size(), whole.size());
+  EXPECT_THAT(whole, ::testing::StartsWith(part));
+}
+
 TEST_F(ChatPromptTest, SaysWhatTheTemplateDoesNotTake) {
   const auto strict = engine("{{ raise_exception('no such role') }}");
   EXPECT_THAT(wrong(*strict, R"({"messages": [{"role": "user", "content": "x"}]})"),

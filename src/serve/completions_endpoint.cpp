@@ -160,6 +160,16 @@ Json choice_json(size_t index, const std::string& text, Json logprobs, Json reas
           {"finish_reason", std::move(reason)}};
 }
 
+/// The model has to be asked for a token where the prompt alone is wanted: nobody sees it.
+Json usage_json(const CompletionRequest& request, const Answers& answers) {
+  Json usage = answers.usage_json();
+  if (request.only_prompt) {
+    usage["completion_tokens"] = 0;
+    usage["total_tokens"] = usage["prompt_tokens"];
+  }
+  return usage;
+}
+
 void respond_completions(Exchange& exchange, const CompletionRequest& request, Answers& answers,
                          ServerState& state) {
   auto choices = make_choices(request);
@@ -180,7 +190,7 @@ void respond_completions(Exchange& exchange, const CompletionRequest& request, A
   }
   Json body = completion_head(*request.model);
   body["choices"] = std::move(list);
-  body["usage"] = answers.usage_json();
+  body["usage"] = usage_json(request, answers);
   body["timings"] = answers.timings_json();
   exchange.respond(body);
 }
@@ -207,13 +217,13 @@ void stream_completions(Exchange& exchange, const CompletionRequest& request, An
         return send(Json::array({choice_json(index, text, choices[index].take_logprobs(), nullptr)}),
                     Json::object());
       });
-  exchange.log["tokens"] = answers.usage_json();
+  exchange.log["tokens"] = usage_json(request, answers);
   if (end == Answers::End::client_gone) {
     exchange.log["client_gone"] = true;
     return;
   }
   check_end(end, any);
-  const Json figures = {{"usage", answers.usage_json()}, {"timings", answers.timings_json()}};
+  const Json figures = {{"usage", usage_json(request, answers)}, {"timings", answers.timings_json()}};
   for (size_t i = 0; i < choices.size(); ++i) {
     const bool last = i + 1 == choices.size() && !request.include_usage;
     send(Json::array({choice_json(i, "", choices[i].take_logprobs(), choices[i].reason())}),
@@ -237,7 +247,7 @@ void complete(Exchange& exchange, ServerState& state) {
     });
   } else {
     respond_completions(exchange, *request, *answers, state);
-    exchange.log["tokens"] = answers->usage_json();
+    exchange.log["tokens"] = usage_json(*request, *answers);
   }
 }
 

@@ -69,6 +69,12 @@ class ConnectionExchange : public Exchange {
   Connection& connection_;
 };
 
+/// As the library sets it, but for SO_REUSEPORT: two servers that share a port would share its clients too.
+void reuse_address(socket_t socket) {
+  const int on = 1;
+  ::setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+}
+
 /// Each connection is served by one thread, a request at a time.
 thread_local ConnectionExchange* g_exchange = nullptr;
 
@@ -128,6 +134,7 @@ class HttpServer::Impl : public httplib::Server {
     if (!options.certificate.empty()) tls_ = make_tls_context(options.certificate, options.key);
     limits_.stall = options.stall;
     limits_.header = std::min<std::chrono::milliseconds>(limits_.header, options.stall);
+    set_socket_options(reuse_address);
     set_keep_alive_max_count(kRequestsPerConnection);
     set_keep_alive_timeout(kKeptIdle);
     new_task_queue = [this] { return new WorkerPool(options_.max_connections + kRefusers); };

@@ -36,7 +36,7 @@ fs::path output_directory(const ModelHub& models, const fs::path& model) {
 }
 
 fs::path output_path(const JsonFields& fields, const fs::path& directory) {
-  std::string name = fields.text("output").value_or("");
+  std::string name = fields.required_text("output");
   if (!is_plain_name(name)) {
     fail_field("output", "output must be a file's name of letters, digits, '.', '_', '+' and '-'");
   }
@@ -104,8 +104,8 @@ std::optional<double> parse_time(const std::string& text) {
 JobPlan plan_job(const Json& body, const ModelHub& models) {
   const JsonFields fields(body);
   JobPlan plan;
-  plan.kind = fields.text("kind").value_or("");
-  plan.model = fields.text("model").value_or("");
+  plan.kind = fields.required_text("kind");
+  plan.model = fields.required_text("model");
   if (plan.kind != "quantize" && plan.kind != "optimize") {
     fail_field("kind", "kind is '{}', but must be quantize or optimize", plan.kind);
   }

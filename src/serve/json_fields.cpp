@@ -25,7 +25,7 @@ JsonFields::Json JsonFields::parse_body(const std::string& body) {
     if (too_deep) throw ApiError(400, "the body's JSON is nested too deeply");
     if (!parsed.is_object()) throw ApiError(400, "the body must be a JSON object");
     return parsed;
-  } catch (const Json::parse_error& error) {
+  } catch (const Json::exception& error) {  // numbers too large for a double are no parse_error
     throw ApiError(400, fmt::format("the body is no JSON: {}", error.what()), {}, "invalid_json");
   }
 }
@@ -91,6 +91,11 @@ std::optional<std::string> JsonFields::text(const char* name) const {
   if (!value) return {};
   if (!value->is_string()) fail_field(path(name), "{} must be a text", path(name));
   return value->get<std::string>();
+}
+
+std::string JsonFields::required_text(const char* name) const {
+  required(name);
+  return *text(name);
 }
 
 std::vector<std::string> JsonFields::texts(const char* name) const {

@@ -30,6 +30,7 @@ class JsonFields {
                                  int64_t most = std::numeric_limits<int64_t>::max()) const;
   std::optional<double> number(const char* name, double least, double most) const;
   std::optional<std::string> text(const char* name) const;
+  std::string required_text(const char* name) const;
   /// A list of texts, or one alone.
   std::vector<std::string> texts(const char* name) const;
   /// Null when it is absent.

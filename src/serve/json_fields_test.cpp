@@ -45,10 +45,13 @@ TEST(JsonFields, ErrorsNameTheFieldAndWhatItMayBe) {
   EXPECT_THAT(refusal_of([&] { fields.integer("big"); }), HasSubstr("whole number"));
   EXPECT_THAT(refusal_of([&] { fields.integer("half"); }), HasSubstr("whole number"));
   EXPECT_THAT(refusal_of([&] { fields.required("none"); }), HasSubstr("outer.none is missing"));
+  EXPECT_THAT(refusal_of([&] { fields.required_text("none"); }), HasSubstr("outer.none is missing"));
+  EXPECT_THAT(refusal_of([&] { fields.required_text("n"); }), HasSubstr("outer.n must be a text"));
 }
 
 TEST(JsonFields, RefusesBodiesThatAreNoObject) {
   EXPECT_THAT(refusal_of([] { JsonFields::parse_body("{\"a\": "); }), HasSubstr("invalid_json"));
+  EXPECT_THAT(refusal_of([] { JsonFields::parse_body("{\"a\": 1e999}"); }), HasSubstr("invalid_json"));
   EXPECT_THAT(refusal_of([] { JsonFields::parse_body("[1]"); }), HasSubstr("must be a JSON object"));
   EXPECT_THAT(refusal_of([] { JsonFields::parse_body("{\"a\": \"\xff\"}"); }), HasSubstr("invalid_json"));
   const std::string deep = "{\"a\":" + std::string(100000, '[') + std::string(100000, ']') + "}";

@@ -26,6 +26,10 @@ void read_beams(const JsonFields& fields, uint32_t choices, GenerateParams& para
   beams.diversity_penalty = float(fields.number("diversity_penalty", 0, 1e6).value_or(0));
   beams.length_penalty = float(fields.number("length_penalty", -100, 100).value_or(1));
   beams.early_stopping = read_early_stopping(fields);
+  if (beams.searches() && choices > beams.num_beams) {
+    fail_field("n", "n is {}, but a search of {} beams (num_beams) has so many answers at most", choices,
+               beams.num_beams);
+  }
   if (beams.searches()) {
     beams.num_return_sequences = choices;
   } else {

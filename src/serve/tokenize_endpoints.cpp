@@ -1,3 +1,4 @@
+#include "base/utf8.h"
 #include "serve/api_error.h"
 #include "serve/chat_prompt.h"
 #include "serve/endpoints.h"
@@ -8,7 +9,16 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-/// Both vLLM's fields (prompt, add_special_tokens) and llama.cpp's (content, add_special, parse_special).
+/// As llama.cpp writes pieces: text, or bytes where they are no UTF-8 by themselves.
+Json piece_json(const std::string& piece) {
+  if (find_invalid_utf8(piece) == piece.size()) return piece;
+  Json bytes = Json::array();
+  for (const char c : piece) bytes.push_back(uint8_t(c));
+  return bytes;
+}
+
+/// Both vLLM's fields (prompt, messages, add_special_tokens, add_generation_prompt, return_token_strs) and
+/// llama.cpp's (content, add_special, parse_special, with_pieces).
 void tokenize(Exchange& exchange, ServerState& state) {
   const Json body = JsonFields::parse_body(exchange.request.body);
   const JsonFields fields(body);
@@ -26,7 +36,14 @@ void tokenize(Exchange& exchange, ServerState& state) {
         prompt ? *prompt : *content,
         {.add_special = special, .parse_special = fields.boolean("parse_special").value_or(true)});
   }
-  Json answer = {{"tokens", ids}, {"count", ids.size()}, {"max_model_len", model->engine->context()}};
+  Json tokens = ids;
+  if (fields.boolean("with_pieces").value_or(false)) {
+    for (size_t i = 0; i < ids.size(); ++i) {
+      tokens[i] = {{"id", ids[i]}, {"piece", piece_json(tokenizer.piece(ids[i], true))}};
+    }
+  }
+  Json answer = {
+      {"tokens", std::move(tokens)}, {"count", ids.size()}, {"max_model_len", model->engine->context()}};
   if (fields.boolean("return_token_strs").value_or(false)) {
     for (const int32_t id : ids) answer["token_strs"].push_back(tokenizer.piece(id, true));
   }

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "base/error.h"
-
 namespace nibble {
 
 namespace {
@@ -86,7 +84,8 @@ const Configuration* ConfigurationPool::close(std::vector<uint32_t> todo) {
     if (seen_[id] == closure_) continue;
     seen_[id] = closure_;
     if (++met > kMostPositions) {
-      fail("the grammar is too ambiguous: more than {} ways to read one text at once", kMostPositions);
+      throw AmbiguousGrammar(fmt::format(
+          "the grammar is too ambiguous: more than {} ways to read one text at once", kMostPositions));
     }
     const Position p = positions_[id];
     if (p.node == Automaton::kReturn) {

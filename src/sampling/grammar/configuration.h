@@ -7,9 +7,16 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/error.h"
 #include "sampling/grammar/automaton.h"
 
 namespace nibble {
+
+/// A grammar whose texts can be read in too many ways: known only when a text comes to where they are.
+class AmbiguousGrammar : public Error {
+ public:
+  using Error::Error;
+};
 
 /// A place in the automaton: a node, how often its repetition was done, and the place to go on at when the
 /// node's rule ends.
