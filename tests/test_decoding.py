@@ -99,6 +99,7 @@ def test_penalties_and_bias(nibble, tiny):
     (["--logit-bias", "7"], ["--logit-bias 7"]),
     (["--logit-bias", "7=200"], ["logit_bias is 200"]),
     (["--regex", "a", "--json-mode"], ["--json-mode", "--regex"]),
+    (["--max-new-tokens", "99999999999"], ["too large"]),
     (["--no-speculation", "--draft-model", "x"], ["--no-speculation", "--draft-model"]),
 ])
 def test_contradictions_are_named(nibble, tiny, arguments, names):
@@ -107,6 +108,12 @@ def test_contradictions_are_named(nibble, tiny, arguments, names):
     assert result.stdout == "" and result.stderr.count("\n") == 1
     for name in names:
         assert name in result.stderr
+
+
+def test_a_bad_expression_is_wrong_usage_and_an_empty_one_is_one(nibble, tiny):
+    result = nibble("generate", tiny, "-p", "a", "--regex", "[", "--quiet", check=False)
+    assert result.returncode == 2 and result.stderr.startswith("nibble: --regex") and result.stderr.count("\n") == 1
+    assert generate(nibble, tiny, "-p", "a", "--regex", "")["outputs"][0]["text"] == ""
 
 
 @pytest.mark.parametrize("schema, name", [

@@ -111,6 +111,14 @@ def test_it_weights_the_error(nibble, model, imatrix, tmp_path):
     assert errors["weighted"] < 0.97 * errors["plain"]
 
 
+def test_matrices_that_it_has_not_are_counted(nibble, model, imatrix, tmp_path):
+    larger = tiny_model.write(tmp_path / "larger.gguf", hidden=64, ffn=128, layers=4)
+    quantize = lambda source: nibble("quantize", source, "-o", tmp_path / "o.gguf", "--type", "q4_0", "--imatrix",
+                                     imatrix, "--quiet").stdout
+    assert "14 of the layers' matrices are not in" in quantize(larger)
+    assert "not in" not in quantize(model)
+
+
 def test_json(nibble, model, text, tmp_path):
     result = nibble("imatrix", model, "-o", tmp_path / "i.gguf", "--calibration", text, *FLAGS, "--json")
     assert json.loads(result.stdout)["tokens"] == SEQUENCES * TOKENS

@@ -99,6 +99,39 @@ def test_a_loss_bound_is_kept_with_its_confidence(optimize, metric, bound):
     assert step["file_bytes"] == min(kept)
 
 
+def test_a_plan_that_comes_again_ends_the_search_with_its_proof(optimize):
+    """So loose a bound that the first plan is the smallest there is."""
+    result = json.loads(optimize("--max-loss", "1000%", "--json").stdout)
+    assert len(result["steps"]) == 1 and result["steps"][0]["arc"]["questions"] == 6
+
+
+@pytest.mark.parametrize("flags, told", [
+    (["--max-size", "-5"], "--max-size -5: write a size"), (["--max-memory", "-1GB"], "--max-memory -1GB"),
+    (["--max-size", "4XB"], "4XB"), (["--max-size", "1MB", "--context", 99999], "--context 99999"),
+    (["--max-size", "1MB", "-o", "/dev/full"], "not a regular file"), (["--min-speed", 0], "--min-speed"),
+])
+def test_wrong_bounds_are_told_before_the_work(nibble, model, data, tmp_path, flags, told):
+    output = [] if "-o" in flags else ["-o", tmp_path / "out.gguf"]
+    failed = nibble("optimize", model, *output, "--calibration", data / "calibration.txt", *flags, check=False)
+    assert failed.returncode == 2 and told in failed.stderr and list(tmp_path.iterdir()) == []
+
+
+def test_sizes_have_decimals(optimize):
+    assert json.loads(optimize("--max-size", "0.3MB", "--json").stdout)["bounds"]["max_size"] == 300_000
+
+
+def test_text_that_is_too_short_is_told(nibble, model, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("NIBBLE_DATA", str(tmp_path))
+    (tmp_path / "short.txt").write_text("one two three")
+    run = lambda *flags: nibble("optimize", model, "-o", tmp_path / "out.gguf", "--calibration", data / "calibration.txt",
+                                "--max-size", "1MB", *flags, check=False)
+    failed = run("--text", tmp_path / "short.txt")
+    assert failed.returncode == 1 and "short.txt" in failed.stderr and "longer" in failed.stderr
+    # Half of each sequence that calibration leaves out is scored: of two tokens nothing would be.
+    failed = run("--calibration-tokens", 2)
+    assert failed.returncode == 2 and "--calibration-tokens 2" in failed.stderr
+
+
 def test_without_a_bound_the_perplexity_stays_within_one_percent(optimize):
     result = json.loads(optimize("--json").stdout)
     assert result["bounds"] == {"metric": "ppl", "max_loss": 0.01}

@@ -6,6 +6,8 @@ import gguf
 import numpy as np
 import pytest
 
+import tiny_model
+
 STANDARD = ["q8_0", "q6_k", "q5_0", "q5_1", "q5_k_m", "q4_0", "q4_1", "q4_k_m", "iq4_nl", "iq4_xs", "mxfp4",
             "q3_k_m", "q2_k"]
 # Normalized root-mean-square error that no quantizer of this width should exceed on these weights.
@@ -178,7 +180,8 @@ def test_a_tensor_that_its_type_does_not_hold_is_promoted(nibble, far_model, tmp
 
 def test_the_summary_names_what_was_promoted(nibble, far_model, tmp_path):
     said = nibble("quantize", far_model, "-o", tmp_path / "o.gguf", "--type", "q4_0", "--quiet").stdout
-    assert "(and 1 more) became F32: its values are beyond what the recipe's type holds" in said
+    for line in ("blk.0.attn_k.weight became F32", "blk.0.ffn_up.weight became Q5_K"):
+        assert f"  {line}: its values are beyond what the recipe's type holds" in said
     assert "12 tensors checked against their source: cosine 0.99" in said
 
 
@@ -221,6 +224,23 @@ def test_wrong_usage_names_the_remedy(nibble, small_model, tmp_path, arguments, 
 def test_the_model_itself_is_not_overwritten(nibble, small_model):
     result = nibble("quantize", small_model, "-o", small_model, "--type", "q4_0", check=False)
     assert result.returncode == 2 and f"is the input {small_model} itself" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors"])
+def test_files_of_a_checkpoint_are_not_overwritten(nibble, tmp_path, name):
+    for file in ("config.json", "model.safetensors"):
+        (tmp_path / file).write_text("{}")
+    for command in (["quantize", "--type", "q4_0"], ["logits", "--tokens", "1"], ["imatrix"], ["optimize"]):
+        result = nibble(*command, tmp_path, "-o", tmp_path / name, check=False)
+        assert result.returncode == 2 and f"is a file of the input {tmp_path}" in result.stderr, command
+        assert (tmp_path / name).read_text() == "{}"
+
+
+def test_what_fell_back_is_told_by_type(nibble, tmp_path):
+    model = tiny_model.write(tmp_path / "m.gguf", hidden=64, ffn=256)
+    said = nibble("quantize", model, "-o", tmp_path / "o.gguf", "--type", "q2_k", "--quiet").stdout
+    types = {line.split(" became ")[1].split(":")[0] for line in said.splitlines() if " became " in line}
+    assert types == {"Q8_0", "IQ4_NL"}, said
 
 
 def test_single_tensors_get_types_of_their_own(nibble, small_model, tmp_path):

@@ -188,8 +188,9 @@ void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
     found = true;
   }
   if (!found)
-    throw_usage("--tensor-type {}: no matrix of this model has such a name; 'nibble inspect' lists them",
-                pattern);
+    throw_usage(
+        "--tensor-type {}: no matrix of this model has such a name; 'nibble inspect --tensors' lists them",
+        pattern);
 }
 
 std::string type_counts(const std::vector<DType>& types) {

@@ -112,6 +112,7 @@ template <typename T>
 void parse(const std::string& name, const std::string& text, T& value) {
   const char* end = text.data() + text.size();
   const auto [stopped, error] = std::from_chars(text.data(), end, value);
+  if (error == std::errc::result_out_of_range) fail("{} is {}, which is too large", name, text);
   if (error != std::errc() || stopped != end) {
     fail("{} is '{}', but must be {}", name, text,
          std::is_floating_point_v<T> ? "a number"
@@ -270,8 +271,12 @@ void check_decoding_options(const CLI::App& command, DecodingOptions& options) {
 void set_grammar(const Engine& engine, DecodingOptions& options) {
   if (!options.json_schema.empty()) {
     options.params.grammar = Grammar::from_json_schema(read_file(options.json_schema), engine.token_table());
-  } else if (!options.regex.empty()) {
-    options.params.grammar = Grammar::from_regex(options.regex, engine.token_table());
+  } else if (options.regex) {
+    try {
+      options.params.grammar = Grammar::from_regex(*options.regex, engine.token_table());
+    } catch (const Error& error) {
+      throw UsageError("--regex: " + std::string(error.what()));
+    }
   } else if (options.json_mode) {
     options.params.grammar = Grammar::json_object(engine.token_table());
   }

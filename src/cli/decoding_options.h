@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <variant>
@@ -35,7 +36,8 @@ struct DecodingOptions {
   GenerateParams params;
   EngineOptions engine;
   std::vector<std::string> logit_bias;  ///< ID=VALUE each
-  std::string json_schema, regex;       ///< a file; an expression
+  std::string json_schema;              ///< a file
+  std::optional<std::string> regex;
   bool json_mode = false, no_speculation = false;
 };
 

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -62,6 +63,9 @@ void run_logits(const LogitsFlags& options) {
   NpyWriter writer(options.output, ids.size(), config.vocab);
   Progress progress("Computing logits", ids.size(), "tokens");
   forward.run(batch, cache, [&](std::span<const float> logits) {
+    if (!std::ranges::all_of(logits, [](float x) { return std::isfinite(x); })) {
+      fail("the model's scores are not finite: its weights are damaged");
+    }
     writer.write(logits);
     progress.add(logits.size() / config.vocab);
   });

@@ -20,6 +20,7 @@
 #include "cli/json_output.h"
 #include "cli/kv_type_option.h"
 #include "cli/output_path.h"
+#include "cli/size_option.h"
 #include "engine/vocabulary_loader.h"
 #include "evaluate/arc_data.h"
 #include "optimize/optimizer.h"
@@ -95,18 +96,26 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
   return request;
 }
 
-/// Windows of a text file; without one, sequences of the calibration's source that calibration does not see.
-HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, RunState& state,
-                    const Checkpoint& checkpoint, const Tokenizer& tokenizer) {
+/// Windows of a text file.
+HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, const Checkpoint& checkpoint,
+                    const Tokenizer& tokenizer) {
   HeldOut held_out;
   WindowOptions windows;
   windows.context = std::min(windows.context, checkpoint.config().context_length);
   windows.max_windows = options.chunks;
-  if (!text.empty()) {
-    held_out.windows = make_windows(tokenize_file(text, tokenizer), tokenizer.vocabulary(), windows);
-    held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
-    return held_out;
+  const std::vector<int32_t> tokens = tokenize_file(text, tokenizer);
+  if (tokens.size() < 2 * size_t(windows.context)) {
+    fail("--text {}: it has {} tokens, and chunks of {} need {} at least: give a longer one", text,
+         tokens.size(), windows.context, 2 * windows.context);
   }
+  held_out.windows = make_windows(tokens, tokenizer.vocabulary(), windows);
+  held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
+  return held_out;
+}
+
+/// Where there is no text: sequences of the calibration's source that calibration does not see.
+HeldOut held_out_of(const OptimizeFlags& options, RunState& state) {
+  HeldOut held_out;
   CalibrationData data = *state.calibration();
   for (uint32_t i = 0; i < options.chunks; ++i) {
     std::vector<int32_t> sequence = std::move(data.sequences.back());
@@ -155,15 +164,29 @@ void run_optimize(const OptimizeFlags& options) {
   const std::string text = options.text.empty() ? default_text() : options.text;
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
+  if (request.measure.context > checkpoint->config().context_length) {
+    throw_usage("--context {} is more than the model's {}", request.measure.context,
+                checkpoint->config().context_length);
+  }
   request.measure.context = request.measure.context > 0
                                 ? request.measure.context
                                 : std::min(kDefaultContext, checkpoint->config().context_length);
+  const auto tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
+  HeldOut held_out;
   CalibrationFlags calibration = options.calibration;
-  if (text.empty()) calibration.options.sequences += options.chunks;
+  if (!text.empty()) {
+    held_out = held_out_of(options, text, *checkpoint, *tokenizer);
+  } else {
+    // The half of a window that is scored has none of two or three tokens.
+    if (calibration.options.tokens < 4) {
+      throw_usage("--calibration-tokens {}: too few to measure on; give 16 or more",
+                  calibration.options.tokens);
+    }
+    calibration.options.sequences += options.chunks;
+  }
   const auto state =
       calibration.begin(options.output + ".optimize", job_of(options, request, text), checkpoint, pool);
-  const auto tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
-  HeldOut held_out = held_out_of(options, text, *state, *checkpoint, *tokenizer);
+  if (text.empty()) held_out = held_out_of(options, *state);
   held_out.questions = fitting(sample_arc(arc.questions, options.limit, 0), *checkpoint, *tokenizer);
   held_out.arc_source = fmt::format(
       "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
@@ -187,12 +210,10 @@ void run_optimize(const OptimizeFlags& options) {
 }
 
 void add_bounds(CLI::App& command, const std::shared_ptr<OptimizeFlags>& options) {
-  command.add_option("--max-size", options->max_size, "The file has at most so many bytes: 4GB, 3.5GiB")
-      ->transform(CLI::AsSizeValue(true));
-  command
-      .add_option("--max-memory", options->max_memory,
-                  "The process takes at most so much with its context full, KV cache included")
-      ->transform(CLI::AsSizeValue(true));
+  add_size_option(command, "--max-size", options->max_size,
+                  "The file has at most so many bytes: 4GB, 3.5GiB");
+  add_size_option(command, "--max-memory", options->max_memory,
+                  "The process takes at most so much with its context full, KV cache included");
   command
       .add_option("--max-loss", options->max_loss,
                   "Lose at most so much of --metric, with 95% confidence: 1%, or nats for kld; default "
@@ -205,7 +226,7 @@ void add_bounds(CLI::App& command, const std::shared_ptr<OptimizeFlags>& options
           "What --max-loss bounds: ppl (growth of the perplexity), kld (KL divergence), arc (questions lost)")
       ->check(CLI::IsMember({"kld", "ppl", "arc"}));
   command.add_option("--min-speed", options->min_speed, "Decode at least so many tokens a second here")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1e-3, 1e6));
 }
 
 }  // namespace

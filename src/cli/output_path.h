@@ -5,8 +5,9 @@
 
 namespace nibble {
 
-/// Finds out before the work whether a file can be written: throws UsageError when it is a directory, lies in
-/// one that is not there, or is one of the inputs. `flag` is how the user named it.
+/// Finds out before the work whether a file can be written: throws UsageError when it is a directory or a
+/// device, lies in a directory that is not there, is one of the inputs, or a file that an input directory
+/// consists of. `flag` is how the user named it.
 void check_output_path(const std::string& flag, const std::string& path,
                        const std::vector<std::string>& inputs);
 

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
@@ -110,14 +112,29 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
         recipe.name);
   }
   if (!options.chooses_by_text() || has_grid(recipe.weights)) return;
+  if (options.request.double_quant) {
+    throw_usage(
+        "--method {} needs scales that are known before the codes, which --double-quant's are not: leave it "
+        "out",
+        options.method);
+  }
   throw_usage(
       "--method {} rounds to codes within a block's scales, and {} has none to choose: use --method rtn",
       options.method, recipe.name);
 }
 
+/// "F32, F16, ...": the types that a single tensor may be given.
+std::string dense_type_names() {
+  std::string names;
+  for (const DTypeInfo& info : all_dtypes()) {
+    if (!dense_dtype(info.dtype)) names += (names.empty() ? "" : ", ") + std::string(info.name);
+  }
+  return names;
+}
+
 DType dtype_option(const std::string& flag, const std::string& name) {
   const auto dtype = dtype_from_name(name);
-  if (!dtype) throw_usage("{} {}: unknown tensor type; 'nibble quantize --help' lists them", flag, name);
+  if (!dtype) throw_usage("{} {}: unknown tensor type; there is {}", flag, name, dense_type_names());
   check_dense(*dtype);
   return *dtype;
 }
@@ -205,14 +222,18 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
           {"tensors", tensors}};
 }
 
-/// Names the first of the tensors that a condition holds for, and how many others there are.
+/// Of the tensors that a condition holds for: those of each type by the first of them and their number.
 template <typename Condition>
 void print_tensors(const QuantizeSummary& summary, Condition condition, const char* why) {
-  const auto first = std::find_if(summary.tensors.begin(), summary.tensors.end(), condition);
-  if (first == summary.tensors.end()) return;
-  const auto others = std::count_if(first + 1, summary.tensors.end(), condition);
-  fmt::print("  {}{} became {}: {}\n", first->name, others > 0 ? fmt::format(" (and {} more)", others) : "",
-             dtype_name(first->to), why);
+  std::map<DType, std::pair<std::string, size_t>> by_type;
+  for (const QuantizeSummary::Tensor& tensor : summary.tensors) {
+    if (condition(tensor)) ++by_type.try_emplace(tensor.to, tensor.name, 0).first->second.second;
+  }
+  for (const auto& [type, tensors] : by_type) {
+    const auto& [first, count] = tensors;
+    fmt::print("  {}{} became {}: {}\n", first, count > 1 ? fmt::format(" (and {} more)", count - 1) : "",
+               dtype_name(type), why);
+  }
 }
 
 void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t source_bytes,
@@ -232,7 +253,19 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
       "its values are beyond what the recipe's type holds");
   print_tensors(
       summary, [](const auto& t) { return t.fallback && !t.promoted_from; },
-      "its rows do not divide by the block of the recipe's type");
+      "its rows do not divide by the block of the type that the recipe names");
+}
+
+/// An importance matrix may be of a part of the model, or of another one.
+void print_unweighted(const QuantizeFlags& options, const Importance& importance,
+                      const QuantizeSummary& summary) {
+  const auto unweighted = [&](const QuantizeSummary::Tensor& tensor) {
+    return tensor.name.starts_with("blk.") && has_grid(tensor.to) && !importance.contains(tensor.name);
+  };
+  const auto count = std::count_if(summary.tensors.begin(), summary.tensors.end(), unweighted);
+  if (count == 0) return;
+  fmt::print("  {} of the layers' matrices are not in {}: their errors are not weighted\n", count,
+             options.imatrix);
 }
 
 PruneOptions prune_options(const QuantizeFlags& options) {
@@ -297,6 +330,7 @@ void run_quantize(QuantizeFlags& options) {
     fmt::print("{}\n", summary_json(options, recipe, summary).dump());
   } else {
     print_summary(options, recipe, checkpoint->file_bytes(), summary);
+    if (method.importance) print_unweighted(options, importance, summary);
   }
 }
 

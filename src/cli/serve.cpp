@@ -113,17 +113,14 @@ void add_limits(CLI::App& command, ServeFlags& flags) {
       .add_option("--max-sequences", scheduler.max_sequences, "Answers that are computed at the same time")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
-  command
-      .add_option("--cache-memory", scheduler.cache_bytes,
+  add_size_option(command, "--cache-memory", scheduler.cache_bytes,
                   "Memory of the KV cache, with the draft model's, such as 2GB; default: what the memory "
-                  "plan leaves")
-      ->transform(CLI::AsSizeValue(false));
+                  "plan leaves");
   command
       .add_option("--max-queue", scheduler.max_queue, "Requests that may wait; further ones get status 429")
       ->check(CLI::Range(0, 10000))
       ->capture_default_str();
-  command.add_option("--max-body", flags.serve.http.max_body, "Largest request; default: 16 MB")
-      ->transform(CLI::AsSizeValue(false));
+  add_size_option(command, "--max-body", flags.serve.http.max_body, "Largest request; default: 16 MB");
   command.add_option("--timeout", flags.timeout, "Seconds that a request may take")
       ->check(at_least_one())
       ->capture_default_str();

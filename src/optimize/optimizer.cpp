@@ -98,7 +98,7 @@ class Optimizer {
     Measurer measurer(request_.model, held_out_, request_.measure);
     for (int i = 0; i < request_.most_steps; ++i) {
       const auto plan = find_plan(result_.analysis.choices, bounds.bounds());
-      if (!plan || was_tried(*plan)) return;
+      if (!plan || was_tried(*plan)) break;
       say_(fmt::format("step {}: {}, predicted KL divergence {:.4f}", i + 1,
                        short_bytes(bounds.file_bytes(*plan)), plan->loss));
       OptimizeStep step{*plan, measure(measurer, *plan), {}};
