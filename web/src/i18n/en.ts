@@ -282,5 +282,6 @@ export const en = {
   sameWords: (n: number) => (n === 0 ? 'They differ from the first word.' : `The same for the first ${plural(n, 'word', 'words')}.`),
   identical: 'Both answers are the same.',
   needTwo: 'Choose two models that are loaded.',
+  needDifferent: 'Choose two different models.',
 };
 export type Texts = typeof en;

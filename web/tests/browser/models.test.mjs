@@ -92,7 +92,14 @@ test('two models answer the same prompt side by side', options, async () => {
 test('the page asks for a key, and says when it is wrong', options, async () => {
   const locked = await startServer({key: 'secret'});
   const other = await openPage(browser, locked.url);
-  await other.page.getByRole('textbox', {name: 'API key'}).fill('guess');
+  const key = other.page.getByRole('textbox', {name: 'API key'});
+  await key.waitFor();
+  for (let i = 0; i < 3; ++i) {
+    await other.page.keyboard.press('Escape');
+    await other.page.waitForTimeout(100);
+    assert.ok(await key.isVisible());
+  }
+  await key.fill('guess');
   await other.page.keyboard.press('Enter');
   await other.page.getByText('The server does not know that key.').waitFor();
   await other.page.getByRole('textbox', {name: 'API key'}).fill('secret');
