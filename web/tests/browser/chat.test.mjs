@@ -96,6 +96,25 @@ test('conversations outlive the page, and go out and in as a file', async () => 
   await page.locator('input[type=file]').setInputFiles(file);
   await page.getByText('1 conversation imported.').waitFor();
   assert.equal(await page.locator('.said').innerText(), 'Remember me');
+  const facts = await answers().locator('.facts').innerText();
+  assert.match(facts, /tokens · .*tokens\/s/);
+  await page.locator('input[type=file]').setInputFiles(file);
+  await page.getByText('0 conversations imported. 1 conversation is here already.').waitFor();
+  assert.equal(await page.locator('.conversation-name', {hasText: 'Remember me'}).count(), 1);
+});
+
+test('an answer that the page did not see end is marked as stopped', onlyMock, async () => {
+  await say(page, 'a long answer');
+  await page.getByText('word9').waitFor();
+  await page.reload();
+  await page.getByRole('button', {name: 'a long answer', exact: true}).click();
+  await answers().getByText('word9').waitFor();
+  assert.match(await answers().locator('.facts').innerText(), /stopped/);
+  await page.getByRole('button', {name: 'Answer again'}).click();
+  await page.locator('.message[aria-busy=true]').getByText('word3').waitFor();
+  await page.getByRole('button', {name: 'Delete “a long answer”'}).click();
+  await page.getByRole('button', {name: 'Undo'}).click();
+  assert.match(await answers().locator('.facts').innerText(), /stopped/);
 });
 
 test('contradictions are shown at the control, block, and are mended', async () => {

@@ -38,7 +38,8 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   await page.getByLabel('Loss at most').fill('1%');
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('progressbar').waitFor();
-  await page.getByText('quantizing, blk').waitFor();
+  await page.getByText(/^step: error of each format, layer \d+ · 0:\d+ left in this step$/).waitFor();
+  await page.getByText('step: quantize to OPTIMIZED, blk').waitFor();
   await page.getByRole('button', {name: 'Show the trade-off'}).click();
   const point = page.getByRole('button', {name: /^picked: 101 MB/});
   await point.focus();
@@ -59,11 +60,31 @@ test('a cancelled job goes on, or is discarded', options, async () => {
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
   await page.getByRole('button', {name: /^Resume smollm2-optimized-100/}).click();
+  await page.getByText('left in this step').waitFor();
   await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
   await page.locator('.job.cancelled').waitFor();
   await page.getByRole('button', {name: /^Discard smollm2-optimized-100/}).click();
   await page.locator('.job.cancelled').waitFor({state: 'detached'});
   assert.equal(server.state.jobs.length, 0);
+});
+
+test('jobs are listed newest first, and ended ones can be taken from the list', options, async () => {
+  await page.getByRole('radio', {name: /Quantize/}).check();
+  const outputs = ['one', 'two', 'three', 'four', 'five'];
+  for (const name of outputs) {
+    await page.getByLabel('Name of the new file').fill(name);
+    await page.getByRole('button', {name: 'Build it'}).click();
+    await page.locator('.job', {hasText: `${name}.gguf`}).waitFor();
+  }
+  const listed = async () => (await page.locator('.job-head b').allInnerTexts()).map((text) => /(\w+)\.gguf$/.exec(text)[1]);
+  assert.deepEqual(await listed(), outputs.toReversed());
+  await page.reload();
+  await page.locator('.job').first().waitFor();
+  assert.deepEqual(await listed(), outputs.toReversed());
+  await page.getByRole('button', {name: 'Remove the job of three.gguf from the list'}).click();
+  await page.getByText('Job removed from the list.').waitFor();
+  assert.equal(await page.locator('.job').count(), 4);
+  assert.equal(server.state.jobs.length, 4);
 });
 
 test('a failed job says why, and a wrong field is marked', options, async () => {
@@ -75,6 +96,8 @@ test('a failed job says why, and a wrong field is marked', options, async () => 
   await page.getByLabel('Name of the new file').fill('tiny');
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByText('rows of 576 do not divide by 256').waitFor();
+  await page.getByRole('button', {name: 'Remove the job of tiny.gguf from the list'}).click();
+  await page.locator('.job').waitFor({state: 'detached'});
 });
 
 test('two models answer the same prompt side by side', options, async () => {

@@ -1,7 +1,8 @@
 import {describe, expect, it} from 'vitest';
-import type {Model, Report} from '../../src/api/types';
+import type {Job, Model, Report} from '../../src/api/types';
 import {bytes, duration, parameters, parseSize, signedPercent} from '../../src/logic/format';
 import {EMPTY_FORM, checkForm, orderOf, suggestedName} from '../../src/logic/job_form';
+import {newestFirst} from '../../src/logic/jobs';
 import {commonWords, logTicks, paretoPoints, sizeBound, thin, ticks} from '../../src/logic/pareto';
 
 describe('format', () => {
@@ -52,6 +53,14 @@ describe('the form of a job', () => {
       max_size: 'sizeWrong', max_memory: 'sizeWrong', max_loss: 'lossWrong', min_speed: 'speedWrong',
     });
     expect(checkForm({...form, max_size: '4GB', max_loss: '0.01'}, [])).toEqual({});
+  });
+});
+
+describe('jobs', () => {
+  it('are sorted by their time, those of one second as the server lists them', () => {
+    const job = (id: string, created: number) => ({id, created}) as Job;
+    const listed = [job('job-9', 1), job('job-1', 2), job('job-5', 2), job('job-2', 3)];
+    expect(newestFirst(listed).map((one) => one.id)).toEqual(['job-2', 'job-5', 'job-1', 'job-9']);
   });
 });
 
