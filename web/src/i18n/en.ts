@@ -164,6 +164,9 @@ export const en = {
   random: 'random',
   problem: {
     range: ([low, high]) => `Must be from ${low} to ${high}.`,
+    rangeAbove: ([low, high]) => `Must be above ${low} and at most ${high}.`,
+    rangeBelow: ([low, high]) => `Must be at least ${low} and below ${high}.`,
+    temperatureZero: () => 'Must be above 0. To take the most probable token each time, switch sampling off.',
     integer: () => 'Must be a whole number.',
     diversityNeedsGroups: () => 'Has no meaning without groups: set two or more groups of beams.',
     groupsNeedBeams: ([groups]) => `${groups} groups need at least as many beams.`,

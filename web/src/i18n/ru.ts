@@ -164,6 +164,9 @@ export const ru: Texts = {
   random: 'случайное',
   problem: {
     range: ([low, high]) => `Допустимо от ${low} до ${high}.`,
+    rangeAbove: ([low, high]) => `Должно быть больше ${low} и не больше ${high}.`,
+    rangeBelow: ([low, high]) => `Должно быть не меньше ${low} и меньше ${high}.`,
+    temperatureZero: () => 'Должна быть больше 0. Чтобы всегда брать самый вероятный токен, выключите случайный выбор.',
     integer: () => 'Нужно целое число.',
     diversityNeedsGroups: () => 'Без групп не имеет смысла: задайте две группы лучей или больше.',
     groupsNeedBeams: ([groups]) => `Для групп (${groups}) нужно не меньше лучей.`,

@@ -130,6 +130,29 @@ test('contradictions are shown at the control, block, and are mended', async () 
   assert.equal(await page.getByLabel('Groups of beams', {exact: true}).inputValue(), '2');
 });
 
+test('sliders keep within what is allowed', async () => {
+  for (const name of ['Temperature', 'Top-p', 'Typical-p', 'Repetition penalty']) {
+    await page.getByRole('slider', {name: `${name}, slider`}).press('Home');
+    assert.ok(Number(await page.getByLabel(name, {exact: true}).inputValue()) > 0, name);
+  }
+  assert.equal(await page.locator('.problem.error').count(), 0);
+});
+
+test('a seed that is none is told of, and its field has room', async () => {
+  await page.locator('.parameters summary').click();
+  const seed = page.getByLabel('Seed', {exact: true});
+  for (const [wrong, text] of [['1.5', 'Must be a whole number.'], ['99999999999999999999', 'Must be from -9007']]) {
+    await seed.fill(wrong);
+    await page.locator('#seed-problem').getByText(text).waitFor();
+    assert.equal(await seed.getAttribute('aria-invalid'), 'true');
+    await seed.blur();
+    assert.notEqual(await seed.inputValue(), '');
+  }
+  await page.locator('#seed-problem').getByRole('button', {name: 'Mend it'}).click();
+  assert.equal(await seed.inputValue(), '');
+  assert.equal(await seed.getAttribute('aria-invalid'), 'false');
+});
+
 test('beams stand side by side, and one is picked', async () => {
   await page.locator('.parameters').getByRole('button', {name: 'Translation'}).click();
   await page.getByLabel('Max generation tokens', {exact: true}).fill('24');

@@ -53,6 +53,22 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   assert.ok(Math.abs(server.state.jobs[1].options.max_size - 100.5e6) < 1e6);
 });
 
+test('a click on a point of the trade-off takes that point, however near the next is', options, async () => {
+  await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
+  await page.getByRole('button', {name: 'Build it'}).click();
+  await page.getByRole('button', {name: 'Show the trade-off'}).click();
+  const points = page.locator('.plot-point');
+  const count = await points.count();
+  for (let i = 0; i < count; ++i) {
+    const size = /: (\d+(?:\.\d+)?) MB/.exec(await points.nth(i).getAttribute('aria-label'))[1];
+    await points.nth(i).scrollIntoViewIfNeeded();
+    const box = await points.nth(i).locator('.plot-mark').boundingBox();
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    const taken = parseFloat(await page.getByLabel('File at most').inputValue());
+    assert.ok(Math.abs(taken - size) <= (size < 100 ? 0.06 : 0.51), `${taken} for ${size}`);
+  }
+});
+
 test('a cancelled job goes on, or is discarded', options, async () => {
   server.state.hold = true;
   await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();

@@ -3,7 +3,7 @@ import type {Job, Model, Report} from '../../src/api/types';
 import {bytes, duration, parameters, parseSize, signedPercent} from '../../src/logic/format';
 import {EMPTY_FORM, checkForm, orderOf, suggestedName} from '../../src/logic/job_form';
 import {newestFirst} from '../../src/logic/jobs';
-import {commonWords, logTicks, paretoPoints, sizeBound, thin, ticks} from '../../src/logic/pareto';
+import {commonWords, logTicks, nearest, paretoPoints, sizeBound, thin, ticks} from '../../src/logic/pareto';
 
 describe('format', () => {
   it('writes sizes as people read them', () => {
@@ -77,6 +77,15 @@ describe('the Pareto plot', () => {
     expect(paretoPoints(report).map((p) => [p.kind, p.bytes])).toEqual([
       ['predicted', 130], ['measured', 130], ['predicted', 230], ['picked', 230],
     ]);
+  });
+
+  it('finds the point nearest to a click, where targets overlap too', () => {
+    const place = ({x}: {x: number}): [number, number] => [x, 0];
+    const points = [{x: 0}, {x: 5}, {x: 10}, {x: 10}];
+    expect(nearest(points, place, 2, 9)).toBe(points[0]);
+    expect(nearest(points, place, 3, 0)).toBe(points[1]);
+    expect(nearest(points, place, 11, 0)).toBe(points[3]);
+    expect(nearest([], place, 0, 0)).toBeNull();
   });
 
   it('keeps the ends when it thins', () => {
