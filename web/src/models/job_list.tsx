@@ -89,7 +89,7 @@ function JobItem({job}: {job: Job}) {
       </div>
       {job.state === 'running' && <Progress job={job} />}
       {job.error && <p class="problem error">{job.error}</p>}
-      {(job.state === 'cancelled' || job.state === 'failed') && <Unfinished job={job} />}{' '}
+      {(job.state === 'cancelled' || job.state === 'failed') && <Unfinished job={job} />}
       {isEnded(job) && <Remove job={job} />}
       {job.state === 'done' && job.kind === 'optimize' && <TradeOff job={job} />}
     </li>

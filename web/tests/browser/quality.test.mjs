@@ -60,7 +60,7 @@ for (const look of looks) {
   });
 }
 
-test('the table of models fits, in both languages', async () => {
+test('the table of models fits, in both languages', {skip: real ? 'needs the mock' : false}, async () => {
   for (const locale of ['en-GB', 'ru-RU']) {
     const {page, context} = await openPage(browser, server.url, {locale, path: '/#models'});
     await page.locator('.model-table').waitFor();
@@ -75,17 +75,21 @@ test('the table of models fits, in both languages', async () => {
 
 test('notices cover no button that executes', async () => {
   const {page, context} = await openPage(browser, server.url);
+  const file = {name: 'a.json', mimeType: 'application/json', buffer: Buffer.from('[]')};
   await page.getByText('Memory').waitFor();
   for (const [width, view] of [[1280, 'chat'], [1280, 'compare'], [1000, 'chat'], [390, 'chat'], [390, 'compare']]) {
     await page.setViewportSize({width, height: 800});
     await page.goto(`${server.url}/#${view}`);
-    await page.locator('button.primary').waitFor();
+    await page.locator('.composer button.primary').waitFor();
     // No conversations are in that file.
-    if (view === 'chat') await page.locator('input[type=file]').setInputFiles({name: 'a.json', mimeType: 'application/json', buffer: Buffer.from('[]')});
+    if (view === 'chat') await page.locator('input[type=file]').setInputFiles(file);
     await page.locator('.notice').last().waitFor();
-    const [notice, button] = [await page.locator('.notices').boundingBox(), await page.locator('button.primary').boundingBox()];
-    const apart = notice.x >= button.x + button.width || notice.y >= button.y + button.height || notice.y + notice.height <= button.y;
-    assert.ok(apart, `${view} at ${width}`);
+    const notice = await page.locator('.notices').boundingBox();
+    const button = await page.locator('.composer button.primary').boundingBox();
+    const beside = notice.x >= button.x + button.width;
+    const below = notice.y >= button.y + button.height;
+    const above = notice.y + notice.height <= button.y;
+    assert.ok(beside || below || above, `${view} at ${width}`);
   }
   await context.close();
 });
