@@ -76,6 +76,8 @@ export interface Job {
   /** It ended early and left what it can go on from. */
   resumable: boolean;
   output: string;
+  /** Seconds since 1970. */
+  created: number;
 }
 
 export interface JobOrder {

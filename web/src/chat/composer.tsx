@@ -1,6 +1,8 @@
-import {useLayoutEffect, useRef, useState} from 'preact/hooks';
+import {signal} from '@preact/signals';
+import {useLayoutEffect, useRef} from 'preact/hooks';
 import {t} from '../i18n';
 import {clearCurrent} from '../state/conversations';
+import {StopButton} from './stop_button';
 
 const TALLEST = 240;
 
@@ -15,9 +17,17 @@ export function useGrowing(text: string) {
   return area;
 }
 
-/** Enter executes; with Shift, or while letters are being composed, it does not. */
+/** Enter executes; with Shift, or while letters are being composed, it does not. Nor does it held down: pressed on
+ *  "Stop" it would go on in the field that takes the focus over. */
 export const isExecute = (event: KeyboardEvent): boolean =>
-  event.key === 'Enter' && !event.shiftKey && !event.isComposing;
+  event.key === 'Enter' && !event.shiftKey && !event.isComposing && !event.repeat;
+
+/** What was not sent yet; it stays when another view is looked at. */
+const draft = signal('');
+
+export function focusComposer(): void {
+  document.getElementById('message')?.focus();
+}
 
 interface Props {
   busy: boolean;
@@ -27,10 +37,10 @@ interface Props {
 }
 
 export function Composer({busy, onSay, onStop}: Props) {
-  const [text, setText] = useState('');
+  const text = draft.value;
   const area = useGrowing(text);
   const execute = () => {
-    if (onSay(text)) setText('');
+    if (onSay(text)) draft.value = '';
     area.current?.focus();
   };
   return (
@@ -51,7 +61,7 @@ export function Composer({busy, onSay, onStop}: Props) {
         value={text}
         placeholder={t().message}
         aria-describedby="message-hint"
-        onInput={(event) => setText(event.currentTarget.value)}
+        onInput={(event) => (draft.value = event.currentTarget.value)}
         onKeyDown={(event) => {
           if (!isExecute(event)) return;
           event.preventDefault();
@@ -73,11 +83,9 @@ export function Composer({busy, onSay, onStop}: Props) {
           {t().clear}
         </button>
         {busy ? (
-          <button type="button" class="primary stop" onClick={onStop}>
-            {t().stop}
-          </button>
+          <StopButton key="stop" onStop={onStop} next={area} />
         ) : (
-          <button type="submit" class="primary" disabled={!text.trim()}>
+          <button key="execute" type="submit" class="primary" disabled={!text.trim()}>
             {t().execute}
           </button>
         )}

@@ -1,4 +1,4 @@
-import {useState} from 'preact/hooks';
+import {useLayoutEffect, useRef, useState} from 'preact/hooks';
 import {t} from '../i18n';
 import {change, children, choose, type Conversation, type Node} from '../logic/tree';
 import type {Answer} from '../state/answering';
@@ -8,7 +8,7 @@ import {CopyButton, IconButton} from '../ui/button';
 import {Markdown} from '../ui/markdown';
 import {memo} from '../ui/memo';
 import {AnswerFacts} from './answer_facts';
-import {isExecute, useGrowing} from './composer';
+import {focusComposer, isExecute, useGrowing} from './composer';
 
 interface Props {
   conversation: Conversation;
@@ -17,26 +17,49 @@ interface Props {
   live: Answer | null;
 }
 
+/** The version that an arrow leads to is drawn anew; the focus goes on there. */
+let arriving: {at: string; arrow: 0 | 1} | null = null;
+
+function useArrowFocus(id: string) {
+  const arrows = useRef<HTMLSpanElement>(null);
+  useLayoutEffect(() => {
+    if (arriving?.at !== id) return;
+    const both = arrows.current?.querySelectorAll('button');
+    const pressed = both?.[arriving.arrow];
+    (pressed?.disabled ? both?.[1 - arriving.arrow] : pressed)?.focus();
+    arriving = null;
+  }, [id]);
+  return arrows;
+}
+
 /** Which of several versions is shown, and the way to the others. */
 function Versions({conversation, node}: {conversation: Conversation; node: Node}) {
   const versions = children(conversation, node.parent).filter((one) => one.role === node.role);
+  const arrows = useArrowFocus(node.id);
   if (versions.length < 2) return null;
   const at = versions.findIndex((one) => one.id === node.id);
-  const go = (to: number) => update(conversation.id, (c) => choose(c, versions[to].id));
+  const go = (arrow: 0 | 1) => {
+    const to = versions[arrow === 0 ? at - 1 : at + 1];
+    arriving = {at: to.id, arrow};
+    update(conversation.id, (c) => choose(c, to.id));
+  };
   return (
-    <span class="versions">
-      <IconButton icon="left" label={t().previous} disabled={at === 0} onClick={() => go(at - 1)} />
+    <span class="versions" ref={arrows}>
+      <IconButton icon="left" label={t().previous} disabled={at === 0} onClick={() => go(0)} />
       <span>{t().version(at + 1, versions.length)}</span>
-      <IconButton icon="right" label={t().next} disabled={at === versions.length - 1} onClick={() => go(at + 1)} />
+      <IconButton icon="right" label={t().next} disabled={at === versions.length - 1} onClick={() => go(1)} />
     </span>
   );
 }
 
-function Editor({node, onDone}: {node: Node; onDone: () => void}) {
+function Editor({node, onLeave}: {node: Node; onLeave: () => void}) {
   const [text, setText] = useState(node.texts[0]);
   const area = useGrowing(text);
+  useLayoutEffect(() => area.current!.focus(), []);
   const send = () => {
-    if (say(node.parent, text)) onDone();
+    if (!say(node.parent, text)) return;
+    onLeave();
+    focusComposer();
   };
   return (
     <form
@@ -48,14 +71,13 @@ function Editor({node, onDone}: {node: Node; onDone: () => void}) {
       onKeyDown={(event) => {
         if (event.key !== 'Escape') return;
         event.preventDefault();
-        onDone();
+        onLeave();
       }}
     >
       <textarea
         ref={area}
         aria-label={t().editLabel}
         value={text}
-        autofocus
         onInput={(event) => setText(event.currentTarget.value)}
         onKeyDown={(event) => {
           if (!isExecute(event)) return;
@@ -64,7 +86,7 @@ function Editor({node, onDone}: {node: Node; onDone: () => void}) {
         }}
       />
       <div class="composer-row">
-        <button type="button" onClick={onDone}>
+        <button type="button" onClick={onLeave}>
           {t().cancel}
         </button>
         <button type="submit" class="primary" disabled={!text.trim()}>
@@ -73,6 +95,21 @@ function Editor({node, onDone}: {node: Node; onDone: () => void}) {
       </div>
     </form>
   );
+}
+
+/** Whether the message is being edited; afterwards the focus goes to its button again, unless it went elsewhere. */
+function useEditing() {
+  const [editing, setEditing] = useState(false);
+  const item = useRef<HTMLLIElement>(null);
+  const left = useRef(false);
+  useLayoutEffect(() => {
+    if (left.current && document.activeElement === document.body) {
+      item.current!.querySelector<HTMLElement>('.edit')!.focus();
+      if (document.activeElement === document.body) focusComposer();
+    }
+    left.current = editing;
+  }, [editing]);
+  return {editing, setEditing, item};
 }
 
 /** The best of the beams, or several samples: one is picked to go on with. */
@@ -119,13 +156,17 @@ function AnswerBody(props: Props) {
 }
 
 export const MessageItem = memo(({conversation, node, live}: Props) => {
-  const [editing, setEditing] = useState(false);
+  const {editing, setEditing, item} = useEditing();
   const user = node.role === 'user';
   const busy = generations.value[conversation.id] !== undefined;
+  const again = () => {
+    void answerTo(conversation.id, node.parent);
+    if (generations.value[conversation.id]) focusComposer();
+  };
   return (
-    <li class={`message ${node.role}`} aria-busy={live !== null}>
+    <li ref={item} class={`message ${node.role}`} aria-busy={live !== null}>
       <h2>{user ? t().you : node.model}</h2>
-      {editing && <Editor node={node} onDone={() => setEditing(false)} />}
+      {editing && <Editor node={node} onLeave={() => setEditing(false)} />}
       {user && !editing && <p class="said">{node.texts[0]}</p>}
       {!user && <AnswerBody conversation={conversation} node={node} live={live} />}
       {!editing && !live && (
@@ -133,13 +174,13 @@ export const MessageItem = memo(({conversation, node, live}: Props) => {
           <Versions conversation={conversation} node={node} />
           {node.texts.length === 1 && <CopyButton text={node.texts[0]} />}
           {user ? (
-            <IconButton icon="edit" label={t().edit} disabled={busy} onClick={() => setEditing(true)} />
+            <IconButton class="edit" icon="edit" label={t().edit} disabled={busy} onClick={() => setEditing(true)} />
           ) : (
             <IconButton
               icon="again"
               label={node.error ? t().tryAgain : t().regenerate}
               disabled={busy}
-              onClick={() => void answerTo(conversation.id, node.parent)}
+              onClick={again}
             />
           )}
           {!user && <AnswerFacts answer={node} />}

@@ -1,7 +1,7 @@
 import {signal} from '@preact/signals';
-import {useState} from 'preact/hooks';
 import {AnswerFacts} from '../chat/answer_facts';
 import {isExecute, useGrowing} from '../chat/composer';
+import {StopButton} from '../chat/stop_button';
 import {locale, t} from '../i18n';
 import {bytes, number} from '../logic/format';
 import {check, hasErrors, requestFields} from '../logic/parameters';
@@ -20,6 +20,7 @@ type Side = (typeof SIDES)[number];
 const wanted = signal<Record<Side, string>>({left: '', right: ''});
 const answers = signal<Partial<Record<Side, Answer & {model: string}>>>({});
 const controller = signal<AbortController | null>(null);
+const prompt = signal('');
 
 /** The wanted models, or the first that are loaded. */
 function chosen(): Record<Side, string> {
@@ -32,7 +33,7 @@ function chosen(): Record<Side, string> {
 
 const isLoaded = (id: string) => models.value.some((model) => model.id === id && model.loaded);
 
-async function compare(prompt: string): Promise<void> {
+async function compare(text: string): Promise<void> {
   const {parameters, format, system} = settings.value;
   if (hasErrors(check(parameters, context.value))) return notify(t().errorsBlock, {error: true});
   const seed = parameters.seed ?? Math.floor(Math.random() * 2 ** 31);
@@ -43,7 +44,7 @@ async function compare(prompt: string): Promise<void> {
   announce(t().writing);
   const messages = [
     ...(system.trim() ? [{role: 'system' as const, content: system}] : []),
-    {role: 'user' as const, content: prompt},
+    {role: 'user' as const, content: text},
   ];
   const ids = chosen();
   await Promise.all(
@@ -120,13 +121,13 @@ function Column({side}: {side: Side}) {
 }
 
 export function CompareView() {
-  const [prompt, setPrompt] = useState('');
-  const area = useGrowing(prompt);
+  const area = useGrowing(prompt.value);
   const ids = chosen();
-  const ready = isLoaded(ids.left) && isLoaded(ids.right) && ids.left !== ids.right;
+  const loaded = isLoaded(ids.left) && isLoaded(ids.right);
+  const ready = loaded && ids.left !== ids.right;
   const busy = controller.value !== null;
   const execute = () => {
-    if (ready && prompt.trim() && !busy) void compare(prompt);
+    if (ready && prompt.value.trim() && !busy) void compare(prompt.value);
   };
   return (
     <main id="content" class="compare-view" tabIndex={-1}>
@@ -146,10 +147,10 @@ export function CompareView() {
           id="compare-prompt"
           ref={area}
           rows={2}
-          value={prompt}
+          value={prompt.value}
           placeholder={t().message}
           aria-describedby="compare-hint"
-          onInput={(event) => setPrompt(event.currentTarget.value)}
+          onInput={(event) => (prompt.value = event.currentTarget.value)}
           onKeyDown={(event) => {
             if (!isExecute(event)) return;
             event.preventDefault();
@@ -157,25 +158,23 @@ export function CompareView() {
           }}
         />
         <div class="composer-row">
-          <span id="compare-hint" class="hint">
-            {ready ? t().messageHint : t().needTwo}
+          <span id="compare-hint" class={ready ? 'hint' : 'hint needed'}>
+            {ready ? t().messageHint : loaded ? t().needDifferent : t().needTwo}
           </span>
           <button
             type="button"
             disabled={busy}
             onClick={() => {
-              setPrompt('');
+              prompt.value = '';
               answers.value = {};
             }}
           >
             {t().clear}
           </button>
           {busy ? (
-            <button type="button" class="primary stop" onClick={() => controller.value?.abort()}>
-              {t().stop}
-            </button>
+            <StopButton key="stop" onStop={() => controller.value?.abort()} next={area} />
           ) : (
-            <button type="submit" class="primary" disabled={!ready || !prompt.trim()}>
+            <button key="execute" type="submit" class="primary" disabled={!ready || !prompt.value.trim()}>
               {t().execute}
             </button>
           )}

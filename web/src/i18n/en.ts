@@ -47,6 +47,7 @@ export const en = {
   exportAll: 'Export',
   importFile: 'Import',
   imported: (n: number) => plural(n, 'conversation imported.', 'conversations imported.'),
+  alreadyThere: (n: number) => plural(n, 'conversation is here already.', 'conversations are here already.'),
   importFailed: 'That file is not an export of conversations.',
   storageFailed: 'The browser keeps nothing for this page: conversations are gone when it is closed.',
 
@@ -163,6 +164,9 @@ export const en = {
   random: 'random',
   problem: {
     range: ([low, high]) => `Must be from ${low} to ${high}.`,
+    rangeAbove: ([low, high]) => `Must be above ${low} and at most ${high}.`,
+    rangeBelow: ([low, high]) => `Must be at least ${low} and below ${high}.`,
+    temperatureZero: () => 'Must be above 0. To take the most probable token each time, switch sampling off.',
     integer: () => 'Must be a whole number.',
     diversityNeedsGroups: () => 'Has no meaning without groups: set two or more groups of beams.',
     groupsNeedBeams: ([groups]) => `${groups} groups need at least as many beams.`,
@@ -252,6 +256,8 @@ export const en = {
   jobState: {queued: 'waiting', running: 'running', done: 'done', failed: 'failed', cancelled: 'cancelled'},
   progress: 'Progress',
   timeLeft: (t: string) => `${t} left`,
+  step: (what: string) => `step: ${what}`,
+  timeLeftInStep: (t: string) => `${t} left in this step`,
   cancelJob: (output: string) => `Cancel ${output}`,
   cancelled: 'Job cancelled.',
   resume: 'Resume',
@@ -259,6 +265,9 @@ export const en = {
   discard: 'Discard',
   discardJob: (output: string) => `Discard ${output} and what was computed for it`,
   discarded: 'Job discarded.',
+  remove: 'Remove',
+  removeJob: (output: string) => `Remove the job of ${output} from the list`,
+  removed: 'Job removed from the list.',
   jobKept: 'What was computed is kept: the job can go on from there.',
   showReport: 'Show the trade-off',
   hideReport: 'Hide the trade-off',
@@ -282,5 +291,6 @@ export const en = {
   sameWords: (n: number) => (n === 0 ? 'They differ from the first word.' : `The same for the first ${plural(n, 'word', 'words')}.`),
   identical: 'Both answers are the same.',
   needTwo: 'Choose two models that are loaded.',
+  needDifferent: 'Choose two different models.',
 };
 export type Texts = typeof en;

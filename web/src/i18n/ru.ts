@@ -49,6 +49,7 @@ export const ru: Texts = {
   exportAll: 'Экспорт',
   importFile: 'Импорт',
   imported: (n) => `Импортировано: ${plural(n, 'диалог', 'диалога', 'диалогов')}.`,
+  alreadyThere: (n) => `Уже были здесь: ${plural(n, 'диалог', 'диалога', 'диалогов')}.`,
   importFailed: 'В этом файле нет экспортированных диалогов.',
   storageFailed: 'Браузер ничего не хранит для этой страницы: с её закрытием диалоги пропадут.',
 
@@ -163,6 +164,9 @@ export const ru: Texts = {
   random: 'случайное',
   problem: {
     range: ([low, high]) => `Допустимо от ${low} до ${high}.`,
+    rangeAbove: ([low, high]) => `Должно быть больше ${low} и не больше ${high}.`,
+    rangeBelow: ([low, high]) => `Должно быть не меньше ${low} и меньше ${high}.`,
+    temperatureZero: () => 'Должна быть больше 0. Чтобы всегда брать самый вероятный токен, выключите случайный выбор.',
     integer: () => 'Нужно целое число.',
     diversityNeedsGroups: () => 'Без групп не имеет смысла: задайте две группы лучей или больше.',
     groupsNeedBeams: ([groups]) => `Для групп (${groups}) нужно не меньше лучей.`,
@@ -250,6 +254,8 @@ export const ru: Texts = {
   jobState: {queued: 'ждёт', running: 'выполняется', done: 'готово', failed: 'не удалось', cancelled: 'отменено'},
   progress: 'Ход работы',
   timeLeft: (t) => `осталось ${t}`,
+  step: (what) => `шаг: ${what}`,
+  timeLeftInStep: (t) => `до конца шага ${t}`,
   cancelJob: (output) => `Отменить ${output}`,
   cancelled: 'Задание отменено.',
   resume: 'Продолжить',
@@ -257,6 +263,9 @@ export const ru: Texts = {
   discard: 'Удалить',
   discardJob: (output) => `Удалить ${output} и всё, что для него вычислено`,
   discarded: 'Задание удалено.',
+  remove: 'Убрать',
+  removeJob: (output) => `Убрать задание ${output} из списка`,
+  removed: 'Задание убрано из списка.',
   jobKept: 'Вычисленное сохранено: задание можно продолжить с того же места.',
   showReport: 'Показать размер и потерю',
   hideReport: 'Скрыть размер и потерю',
@@ -280,4 +289,5 @@ export const ru: Texts = {
     n === 0 ? 'Различаются с первого слова.' : `Одинаковое начало: ${plural(n, 'слово', 'слова', 'слов')}.`,
   identical: 'Ответы одинаковы.',
   needTwo: 'Выберите две загруженные модели.',
+  needDifferent: 'Выберите две разные модели.',
 };

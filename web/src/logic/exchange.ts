@@ -11,6 +11,23 @@ const isRaw = (value: unknown): value is Raw => typeof value === 'object' && val
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 const time = (value: unknown): number => (typeof value === 'number' && Number.isFinite(value) ? value : 0);
 
+const USAGE = ['prompt_tokens', 'completion_tokens'] as const;
+const TIMINGS = [
+  'queue_s', 'prefill_s', 'decode_s', 'prefill_tokens_per_s', 'decode_tokens_per_s', 'cached_tokens', 'drafted', 'accepted',
+] as const;
+
+/** All of the fields as numbers, or nothing. */
+function figures<K extends string>(raw: unknown, keys: readonly K[]): Record<K, number> | null {
+  if (!isRaw(raw) || !keys.every((key) => Number.isFinite(raw[key]))) return null;
+  return Object.fromEntries(keys.map((key) => [key, raw[key]])) as Record<K, number>;
+}
+
+/** The same for conversations that say the same, whichever branch is shown and whatever their ids are. */
+export function fingerprint(c: Conversation): string {
+  const nodes = Object.values(c.nodes).map(({id, parent, role, texts, created}) => [id, parent, role, texts, created]);
+  return JSON.stringify([c.system, nodes.sort((a, b) => (a[0]! < b[0]! ? -1 : 1))]);
+}
+
 /** A node as we trust it: nothing but fields that we know, of the types that they should have. */
 function readNode(raw: unknown, id: string): Node | null {
   if (!isRaw(raw) || (raw.role !== 'user' && raw.role !== 'assistant') || !Array.isArray(raw.texts)) return null;
@@ -27,6 +44,11 @@ function readNode(raw: unknown, id: string): Node | null {
   };
   if (typeof raw.model === 'string') node.model = raw.model;
   if (typeof raw.finish === 'string') node.finish = raw.finish;
+  if (typeof raw.error === 'string') node.error = raw.error;
+  const usage = figures(raw.usage, USAGE);
+  const timings = figures(raw.timings, TIMINGS);
+  if (usage) node.usage = {...usage, total_tokens: usage.prompt_tokens + usage.completion_tokens};
+  if (timings) node.timings = timings;
   return node;
 }
 

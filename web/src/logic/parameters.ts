@@ -25,15 +25,16 @@ export type NumberKey = Exclude<keyof Parameters, 'sample' | 'early_stopping' | 
 
 export interface Definition {
   key: NumberKey;
+  /** Of the slider; a typed value may go from `least`, min where there is none, to `most`. */
   min: number;
-  /** Of the slider; a typed value may go up to `most`. */
   max: number;
+  least?: number;
   most: number;
   step: number;
   integer?: boolean;
-  /** min itself is not allowed. */
+  /** The least itself is not allowed. */
   above?: boolean;
-  /** most itself is not allowed. */
+  /** The most itself is not allowed. */
   below?: boolean;
 }
 
@@ -70,7 +71,7 @@ export const DEFINITIONS: Record<NumberKey, Definition> = {
   num_beams: {key: 'num_beams', min: 1, max: 16, most: 256, step: 1, integer: true},
   num_beam_groups: {key: 'num_beam_groups', min: 1, max: 16, most: 256, step: 1, integer: true},
   diversity_penalty: {key: 'diversity_penalty', min: 0, max: 5, most: 1e6, step: 0.1},
-  length_penalty: {key: 'length_penalty', min: -2, max: 4, most: 100, step: 0.1},
+  length_penalty: {key: 'length_penalty', min: -2, max: 4, least: -100, most: 100, step: 0.1},
   n: {key: 'n', min: 1, max: 8, most: 64, step: 1, integer: true},
 };
 
@@ -80,6 +81,9 @@ const ONLY_SAMPLING: NumberKey[] = [...SAMPLING_KEYS, 'min_p'];
 
 export type ProblemCode =
   | 'range'
+  | 'rangeAbove'
+  | 'rangeBelow'
+  | 'temperatureZero'
   | 'integer'
   | 'diversityNeedsGroups'
   | 'groupsNeedBeams'
@@ -104,20 +108,34 @@ export interface Problem {
 }
 
 function rangeProblem(d: Definition, value: number): Problem | null {
-  const error = (code: ProblemCode): Problem => ({
+  const least = d.least ?? d.min;
+  const usual = {[d.key]: DEFAULTS[d.key]};
+  const error = (code: ProblemCode, fix: Partial<Parameters> = usual): Problem => ({
     key: d.key,
     code,
     severity: 'error',
-    values: [d.min, d.most],
-    fix: {[d.key]: DEFAULTS[d.key]},
+    values: [least, d.most],
+    fix,
   });
-  const least = d.key === 'length_penalty' ? -100 : d.min;
+  // To the server it means greedy decoding, which has a switch of its own here.
+  if (d.key === 'temperature' && value === 0) return error('temperatureZero', {...usual, sample: false});
   const low = d.above ? value > least : value >= least;
   const high = d.below ? value < d.most : value <= d.most;
   // Written so that NaN, an empty field, is out of range.
-  if (!(low && high)) return error('range');
+  if (!(low && high)) return error(d.above ? 'rangeAbove' : d.below ? 'rangeBelow' : 'range');
   return d.integer && !Number.isInteger(value) ? error('integer') : null;
 }
+
+/** Larger ones would be rounded on their way. NaN is what cannot be read as a number. */
+function seedProblem(seed: number | null): Problem | null {
+  if (seed === null || Number.isSafeInteger(seed)) return null;
+  const most = Number.MAX_SAFE_INTEGER;
+  const code = Number.isInteger(seed) || Number.isNaN(seed) ? 'range' : 'integer';
+  return {key: 'seed', code, severity: 'error', values: [-most, most], fix: {seed: null}};
+}
+
+/** The least that a slider goes to: one step above a bound that is not allowed. */
+export const sliderLeast = (d: Definition): number => (d.above ? d.min + d.step : d.min);
 
 /** The next divisor of `beams` not above `groups`. */
 function divisor(beams: number, groups: number): number {
@@ -171,8 +189,12 @@ export function check(p: Parameters, context: number | null = null): Problem[] {
   const ranges: Problem[] = [];
   for (const d of Object.values(DEFINITIONS)) {
     const problem = rangeProblem(d, p[d.key]);
-    if (problem) ranges.push(problem);
+    // Without sampling it says what is done anyway.
+    const greedy = problem?.code === 'temperatureZero' && !p.sample;
+    if (problem && !greedy) ranges.push(problem);
   }
+  const seed = seedProblem(p.seed);
+  if (seed) ranges.push(seed);
   if (ranges.length > 0) return ranges;
   const problems = [...beamProblems(p), ...notes(p)];
   if (context !== null && p.max_tokens > context) {

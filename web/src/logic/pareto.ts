@@ -36,6 +36,18 @@ export function thin<T>(points: T[], most: number): T[] {
   return Array.from({length: most}, (_, i) => points[Math.round((i * (points.length - 1)) / (most - 1))]);
 }
 
+/** The point that lies nearest to (x, y); of equal ones the last, which is drawn above the others. */
+export function nearest<T>(points: T[], place: (point: T) => [number, number], x: number, y: number): T | null {
+  let best: T | null = null;
+  let least = Infinity;
+  for (const point of points) {
+    const [px, py] = place(point);
+    const distance = Math.hypot(px - x, py - y);
+    if (distance <= least) [best, least] = [point, distance];
+  }
+  return best;
+}
+
 /** Round steps within [low, high], about `count` of them. */
 export function ticks(low: number, high: number, count: number): number[] {
   if (!(high > low)) return [low];

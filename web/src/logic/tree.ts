@@ -28,6 +28,8 @@ export interface Node {
   /** OpenAI's finish_reason, or "stopped" by the user. */
   finish?: string;
   error?: string;
+  /** Counts the changes, so that of two tabs' copies the later is known. */
+  revision?: number;
 }
 
 export const ROOT = '';
@@ -80,7 +82,9 @@ export function add(
 
 export function change(c: Conversation, id: string, changes: Partial<Node>): Conversation {
   const node = c.nodes[id];
-  return node ? {...c, nodes: {...c.nodes, [id]: {...node, ...changes}}} : c;
+  if (!node) return c;
+  const changed = {...node, ...changes, revision: (node.revision ?? 0) + 1};
+  return {...c, nodes: {...c.nodes, [id]: changed}};
 }
 
 /** Shows another branch. */

@@ -4,13 +4,19 @@ import {t} from '../i18n';
 import {duration} from '../logic/format';
 import {paretoPoints} from '../logic/pareto';
 import {errorText} from '../state/errors';
-import {cancelJob, discardJob, fileName, isEnded, jobs, readReport, resumeJob} from '../state/jobs';
+import {cancelJob, fileName, isEnded, jobs, readReport, removeJob, resumeJob} from '../state/jobs';
 import {notify} from '../state/notices';
 import {takePoint} from './form_state';
 import {ParetoPlot} from './pareto_plot';
 
 function Progress({job}: {job: Job}) {
-  const facts = [job.message, job.eta_s !== null && job.eta_s > 0 ? t().timeLeft(duration(job.eta_s)) : ''];
+  const left = job.eta_s !== null && job.eta_s > 0 ? duration(job.eta_s) : '';
+  // The bar and the time of an optimize job are those of one of its steps, and begin anew with the next.
+  const steps = job.kind === 'optimize';
+  const facts = [
+    job.message && (steps ? t().step(job.message) : job.message),
+    left && (steps ? t().timeLeftInStep(left) : t().timeLeft(left)),
+  ];
   return (
     <>
       {/* Without a value the bar says that work is under way, and no more. */}
@@ -43,17 +49,26 @@ function TradeOff({job}: {job: Job}) {
   );
 }
 
+/** For a job that has ended. */
+function Remove({job}: {job: Job}) {
+  const output = fileName(job.output);
+  const [label, name, said] = job.resumable
+    ? [t().discard, t().discardJob(output), t().discarded]
+    : [t().remove, t().removeJob(output), t().removed];
+  return (
+    <button type="button" aria-label={name} onClick={() => void removeJob(job.id, said)}>
+      {label}
+    </button>
+  );
+}
+
 /** For one that was cancelled or failed. */
 function Unfinished({job}: {job: Job}) {
-  const output = fileName(job.output);
   return (
     <>
       {job.resumable && <p class="hint">{t().jobKept}</p>}
-      <button type="button" aria-label={t().resumeJob(output)} onClick={() => void resumeJob(job.id)}>
+      <button type="button" aria-label={t().resumeJob(fileName(job.output))} onClick={() => void resumeJob(job.id)}>
         {t().resume}
-      </button>{' '}
-      <button type="button" aria-label={t().discardJob(output)} onClick={() => void discardJob(job.id)}>
-        {t().discard}
       </button>
     </>
   );
@@ -75,6 +90,7 @@ function JobItem({job}: {job: Job}) {
       {job.state === 'running' && <Progress job={job} />}
       {job.error && <p class="problem error">{job.error}</p>}
       {(job.state === 'cancelled' || job.state === 'failed') && <Unfinished job={job} />}
+      {isEnded(job) && <Remove job={job} />}
       {job.state === 'done' && job.kind === 'optimize' && <TradeOff job={job} />}
     </li>
   );

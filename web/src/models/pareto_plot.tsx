@@ -1,7 +1,7 @@
 import {useState} from 'preact/hooks';
 import {locale, t} from '../i18n';
 import {bytes, number} from '../logic/format';
-import {logTicks, thin, ticks, type ParetoPoint} from '../logic/pareto';
+import {logTicks, nearest, thin, ticks, type ParetoPoint} from '../logic/pareto';
 
 const WIDTH = 560;
 const HEIGHT = 320;
@@ -57,6 +57,13 @@ function describe(point: ParetoPoint): string {
   return facts.join(', ');
 }
 
+/** Where the mouse is, in the plot's own units. */
+function pointer(event: MouseEvent): [number, number] {
+  const svg = (event.currentTarget as SVGElement).ownerSVGElement ?? (event.currentTarget as SVGElement);
+  const box = svg.getBoundingClientRect();
+  return [((event.clientX - box.left) / box.width) * WIDTH, ((event.clientY - box.top) / box.height) * HEIGHT];
+}
+
 interface Props {
   points: ParetoPoint[];
   onPick: (point: ParetoPoint) => void;
@@ -64,10 +71,21 @@ interface Props {
 
 export function ParetoPlot({points, onPick}: Props) {
   const [shown, setShown] = useState<ParetoPoint | null>(null);
+  const [hovered, setHovered] = useState<ParetoPoint | null>(null);
   const front = points.filter((point) => point.kind === 'predicted');
   const built = points.filter((point) => point.kind !== 'predicted');
   if (points.every((point) => point.kld <= 0)) return null;
   const scale = scales(points);
+  const drawn = [...thin(front, MOST_PREDICTED), ...built];
+  // Targets overlap: the one above is not always the one that is meant.
+  const at = (event: MouseEvent, own: ParetoPoint) => {
+    if (event.detail === 0 && event.type === 'click') return own; // not from a pointer
+    return nearest(drawn, (p) => [scale.x(p.bytes), scale.y(p.kld)], ...pointer(event)) ?? own;
+  };
+  const hover = (point: ParetoPoint) => {
+    setHovered(point);
+    setShown(point);
+  };
   const line = front.map((p) => `${scale.x(p.bytes)},${scale.y(p.kld)}`).join(' ');
   return (
     <figure class="plot">
@@ -78,16 +96,17 @@ export function ParetoPlot({points, onPick}: Props) {
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} role="group" aria-label={t().paretoTitle}>
         <Axes {...scale} />
         <polyline class="plot-curve" points={line} />
-        {[...thin(front, MOST_PREDICTED), ...built].map((point, i) => (
+        {drawn.map((point, i) => (
           <g
             key={i}
-            class={`plot-point ${point.kind}`}
+            class={`plot-point ${point.kind}${point === hovered ? ' hovered' : ''}`}
             role="button"
             tabIndex={0}
             aria-label={describe(point)}
-            onMouseEnter={() => setShown(point)}
+            onMouseMove={(event) => hover(at(event, point))}
+            onMouseLeave={() => setHovered(null)}
             onFocus={() => setShown(point)}
-            onClick={() => onPick(point)}
+            onClick={(event) => onPick(at(event, point))}
             onKeyDown={(event) => {
               if (event.key !== 'Enter' && event.key !== ' ') return;
               event.preventDefault();

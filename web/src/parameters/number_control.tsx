@@ -1,6 +1,6 @@
 import {useEffect, useState} from 'preact/hooks';
 import {t} from '../i18n';
-import {DEFAULTS, DEFINITIONS, type NumberKey, type Problem} from '../logic/parameters';
+import {DEFAULTS, DEFINITIONS, sliderLeast, type NumberKey, type Problem} from '../logic/parameters';
 import {setParameters} from '../state/settings';
 import {IconButton} from '../ui/button';
 
@@ -56,7 +56,7 @@ export function NumberControl({name, value, problems, most}: Props) {
         <input
           id={name}
           type="number"
-          min={definition.min}
+          min={definition.least ?? definition.min}
           max={most ?? definition.most}
           step="any"
           value={typed ?? (Number.isNaN(value) ? '' : value)}
@@ -71,7 +71,7 @@ export function NumberControl({name, value, problems, most}: Props) {
       </div>
       <input
         type="range"
-        min={definition.min}
+        min={sliderLeast(definition)}
         max={max}
         step={definition.step}
         value={Number.isNaN(value) ? DEFAULTS[name] : value}

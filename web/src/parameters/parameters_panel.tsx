@@ -14,6 +14,7 @@ import {context} from '../state/server';
 import {set, setParameters, settings} from '../state/settings';
 import {IconButton} from '../ui/button';
 import {NumberControl, Problems} from './number_control';
+import {SeedControl} from './seed_control';
 
 function setSystem(system: string): void {
   set({system});
@@ -145,32 +146,6 @@ function EarlyStopping({problems}: {problems: Problem[]}) {
   );
 }
 
-function Seed() {
-  const {seed} = settings.value.parameters;
-  return (
-    <div class="parameter">
-      <div class="parameter-head">
-        <label for="seed">{t().name.seed}</label>
-        <input
-          id="seed"
-          type="number"
-          step={1}
-          value={seed ?? ''}
-          placeholder={t().random}
-          aria-describedby="seed-hint"
-          onInput={(event) => {
-            const value = event.currentTarget.valueAsNumber;
-            setParameters({seed: Number.isSafeInteger(value) ? value : null});
-          }}
-        />
-      </div>
-      <p id="seed-hint" class="hint">
-        {t().explain.seed}
-      </p>
-    </div>
-  );
-}
-
 export function ParametersPanel({onClose}: {onClose?: () => void}) {
   const parameters = settings.value.parameters;
   const problems = check(parameters, context.value);
@@ -213,7 +188,7 @@ export function ParametersPanel({onClose}: {onClose?: () => void}) {
       <details>
         <summary>{t().more}</summary>
         {control('min_p')}
-        <Seed />
+        <SeedControl problems={of('seed')} />
         {(beams || parameters.length_penalty !== DEFAULTS.length_penalty) && control('length_penalty')}
         {(beams || parameters.early_stopping !== 'false') && <EarlyStopping problems={of('early_stopping')} />}
       </details>

@@ -1,10 +1,12 @@
 import {computed, signal} from '@preact/signals';
 import {t} from '../i18n';
-import {exportText, importText} from '../logic/exchange';
+import {exportText, fingerprint, importText} from '../logic/exchange';
+import {merge} from '../logic/merge';
 import {clear, newConversation, type Conversation} from '../logic/tree';
 import * as database from './database';
 import {notify} from './notices';
 import {settings} from './settings';
+import {listen, tell} from './tabs';
 
 /** All of them, the one that was changed last first. */
 export const conversations = signal<Conversation[]>([newConversation(Date.now(), settings.value.system)]);
@@ -24,11 +26,31 @@ function stored(work: Promise<unknown>): void {
   });
 }
 
-function saveNow(id: string): void {
+function forgetPending(id: string): void {
   clearTimeout(pending.get(id));
   pending.delete(id);
+}
+
+const save = (c: Conversation): void => stored(database.save(c).then(() => tell({saved: c.id})));
+
+function remove(id: string): void {
+  forgetPending(id);
+  stored(database.remove(id).then(() => tell({removed: id})));
+}
+
+function saveNow(id: string): void {
+  forgetPending(id);
   const c = conversations.value.find((one) => one.id === id);
-  if (c && !isEmpty(c)) stored(database.save(c));
+  if (c && !isEmpty(c)) save(c);
+}
+
+/** What was not written yet when the page goes away. */
+function saveLast(): void {
+  for (const c of conversations.value) {
+    if (!pending.has(c.id) || isEmpty(c)) continue;
+    stored(database.put(c));
+    tell({saved: c.id});
+  }
 }
 
 /** While an answer streams, twice a second is often enough. */
@@ -39,13 +61,39 @@ function saveSoon(id: string): void {
 export async function loadConversations(): Promise<void> {
   try {
     const found = (await database.loadAll()).sort((a, b) => b.updated - a.updated);
-    conversations.value = [...conversations.value, ...found];
+    const known = new Set(conversations.value.map((c) => c.id));
+    conversations.value = [...conversations.value, ...found.filter((c) => !known.has(c.id))];
   } catch {
     stored(Promise.reject());
   }
-  // What was not written yet when the page goes away.
-  addEventListener('pagehide', () => [...pending.keys()].forEach(saveNow));
+  addEventListener('pagehide', saveLast);
 }
+
+/** Takes over what another tab has written. */
+async function takeSaved(id: string): Promise<void> {
+  const found = await database.load(id);
+  if (!found) return;
+  const own = conversations.value.find((c) => c.id === id);
+  if (!own) {
+    conversations.value = [...conversations.value, found];
+    return;
+  }
+  const merged = merge(own, found);
+  if (!pending.has(id)) merged.system = found.system;
+  conversations.value = conversations.value.map((c) => (c.id === id ? merged : c));
+}
+
+function drop(id: string): void {
+  conversations.value = conversations.value.filter((c) => c.id !== id);
+  if (conversations.value.length === 0) startConversation();
+  else if (currentId.value === id) currentId.value = conversations.value[0].id;
+}
+
+listen((change) => {
+  if ('saved' in change) takeSaved(change.saved).catch(() => undefined);
+  // What this tab is still changing is written again.
+  else if (!pending.has(change.removed)) drop(change.removed);
+});
 
 export function update(id: string, change: (c: Conversation) => Conversation): void {
   conversations.value = conversations.value.map((c) => (c.id === id ? change(c) : c));
@@ -72,13 +120,8 @@ function restore(before: Conversation[], id: string): void {
 
 export function deleteConversation(id: string): void {
   const before = conversations.value;
-  const shown = currentId.value;
-  clearTimeout(pending.get(id));
-  pending.delete(id);
-  stored(database.remove(id));
-  conversations.value = before.filter((c) => c.id !== id);
-  if (conversations.value.length === 0) startConversation();
-  if (shown === id) currentId.value = conversations.value[0].id;
+  remove(id);
+  drop(id);
   notify(t().deleted, {
     action: {
       label: t().undo,
@@ -94,9 +137,7 @@ export function clearCurrent(): void {
   const before = current.value;
   if (isEmpty(before)) return;
   conversations.value = conversations.value.map((c) => (c.id === before.id ? clear(c, Date.now()) : c));
-  clearTimeout(pending.get(before.id));
-  pending.delete(before.id);
-  stored(database.remove(before.id));
+  remove(before.id);
   notify(t().cleared, {
     action: {
       label: t().undo,
@@ -116,11 +157,14 @@ export function exportAll(): void {
 
 export async function importFile(file: File): Promise<void> {
   try {
-    const added = importText(await file.text()).filter((c) => !isEmpty(c));
+    const read = importText(await file.text()).filter((c) => !isEmpty(c));
+    const known = new Set(conversations.value.map(fingerprint));
+    const added = read.filter((c) => !known.has(fingerprint(c)) && known.add(fingerprint(c)));
     conversations.value = [...added, ...conversations.value];
-    added.forEach((c) => stored(database.save(c)));
+    added.forEach(save);
     if (added.length > 0) currentId.value = added[0].id;
-    notify(t().imported(added.length));
+    const skipped = read.length - added.length;
+    notify([t().imported(added.length), skipped > 0 ? t().alreadyThere(skipped) : ''].join(' ').trim());
   } catch {
     notify(t().importFailed, {error: true});
   }

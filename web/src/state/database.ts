@@ -1,3 +1,4 @@
+import {merge} from '../logic/merge';
 import type {Conversation} from '../logic/tree';
 
 /** Conversations in IndexedDB: they may outgrow localStorage. */
@@ -27,5 +28,22 @@ async function run<T>(mode: IDBTransactionMode, what: (store: IDBObjectStore) =>
 }
 
 export const loadAll = (): Promise<Conversation[]> => run('readonly', (store) => store.getAll());
-export const save = (c: Conversation): Promise<unknown> => run('readwrite', (store) => store.put(c));
+export const load = (id: string): Promise<Conversation | undefined> => run('readonly', (store) => store.get(id));
+
+/** At once, without a look at what is there: a page that goes away sees no answer to it. */
+export const put = (c: Conversation): Promise<unknown> =>
+  run('readwrite', (store) => {
+    const request = store.put(c);
+    store.transaction.commit();
+    return request;
+  });
+
+/** Beside what another tab has written of the same conversation, in one transaction. */
+export async function save(c: Conversation): Promise<void> {
+  await run('readwrite', (store) => {
+    const found: IDBRequest<Conversation | undefined> = store.get(c.id);
+    found.onsuccess = () => store.put(found.result ? merge(c, found.result) : c);
+    return found;
+  });
+}
 export const remove = (id: string): Promise<unknown> => run('readwrite', (store) => store.delete(id));

@@ -47,7 +47,9 @@ export async function answerTo(conversation: string, parent: string): Promise<vo
   if (!found || generations.value[conversation] || !ready()) return;
   const id = model.value!.id;
   const {parameters, format} = settings.value;
-  const [grown, node] = add(found, parent, 'assistant', Array(parameters.n).fill(''), Date.now(), {model: id});
+  // Until its end says otherwise: a page that goes away has no time to mark it.
+  const begun = {model: id, finish: 'stopped'};
+  const [grown, node] = add(found, parent, 'assistant', Array(parameters.n).fill(''), Date.now(), begun);
   update(conversation, () => grown);
   const controller = new AbortController();
   const start: Answer = {texts: node.texts};

@@ -3,6 +3,7 @@ import {get, post, request} from '../api/client';
 import {readEvents} from '../api/sse';
 import type {Job, JobOrder, Report} from '../api/types';
 import {t} from '../i18n';
+import {newestFirst} from '../logic/jobs';
 import {errorText} from './errors';
 import {announce, notify} from './notices';
 import {refreshModels} from './server';
@@ -47,7 +48,7 @@ async function follow(id: string): Promise<void> {
 export async function refreshJobs(): Promise<void> {
   try {
     const list = (await get<{jobs: Job[]}>('/api/jobs')).jobs;
-    jobs.value = list.sort((a, b) => b.id.localeCompare(a.id, 'en', {numeric: true}));
+    jobs.value = newestFirst(list);
     for (const job of list) if (!isEnded(job)) void follow(job.id);
   } catch {
     // The frame of the page says that the server does not answer.
@@ -76,12 +77,12 @@ export const cancelJob = (id: string): Promise<void> =>
     if (job.state !== 'done' && job.state !== 'failed') notify(t().cancelled);
   });
 
-/** Takes an ended job from the list, and what it left from the disk. */
-export const discardJob = (id: string): Promise<void> =>
+/** Takes an ended job from the list, and what it left from the disk; a finished model stays. */
+export const removeJob = (id: string, said: string): Promise<void> =>
   attempt(async () => {
     await request(`/api/jobs/${encodeURIComponent(id)}`, {method: 'DELETE'});
     jobs.value = jobs.value.filter((job) => job.id !== id);
-    notify(t().discarded);
+    notify(said);
   });
 
 export const resumeJob = (id: string): Promise<void> =>

@@ -8,12 +8,15 @@ export function KeyDialog() {
   const [key, setKey] = useState('');
   const wanted = keyWanted.value;
   useEffect(() => {
-    if (wanted !== 'no') dialog.current?.showModal();
-    else dialog.current?.close();
+    if (wanted !== 'no') dialog.current!.showModal();
+    else dialog.current!.close();
   }, [wanted]);
+  // Without a key the page can do nothing. Browsers let a second Escape close a dialog whatever `cancel` says.
+  const reopen = () => {
+    if (keyWanted.value !== 'no' && !dialog.current!.open) dialog.current!.showModal();
+  };
   return (
-    // Without a key the page can do nothing, so Escape does not close it.
-    <dialog ref={dialog} aria-labelledby="key-title" onCancel={(event) => event.preventDefault()}>
+    <dialog ref={dialog} aria-labelledby="key-title" onCancel={(event) => event.preventDefault()} onClose={reopen}>
       <form
         onSubmit={(event) => {
           event.preventDefault();

@@ -96,6 +96,25 @@ test('conversations outlive the page, and go out and in as a file', async () => 
   await page.locator('input[type=file]').setInputFiles(file);
   await page.getByText('1 conversation imported.').waitFor();
   assert.equal(await page.locator('.said').innerText(), 'Remember me');
+  const facts = await answers().locator('.facts').innerText();
+  assert.match(facts, /tokens · .*tokens\/s/);
+  await page.locator('input[type=file]').setInputFiles(file);
+  await page.getByText('0 conversations imported. 1 conversation is here already.').waitFor();
+  assert.equal(await page.locator('.conversation-name', {hasText: 'Remember me'}).count(), 1);
+});
+
+test('an answer that the page did not see end is marked as stopped', onlyMock, async () => {
+  await say(page, 'a long answer');
+  await page.getByText('word9').waitFor();
+  await page.reload();
+  await page.getByRole('button', {name: 'a long answer', exact: true}).click();
+  await answers().getByText('word9').waitFor();
+  assert.match(await answers().locator('.facts').innerText(), /stopped/);
+  await page.getByRole('button', {name: 'Answer again'}).click();
+  await page.locator('.message[aria-busy=true]').getByText('word3').waitFor();
+  await page.getByRole('button', {name: 'Delete “a long answer”'}).click();
+  await page.getByRole('button', {name: 'Undo'}).click();
+  assert.match(await answers().locator('.facts').innerText(), /stopped/);
 });
 
 test('contradictions are shown at the control, block, and are mended', async () => {
@@ -109,6 +128,29 @@ test('contradictions are shown at the control, block, and are mended', async () 
   await problem.getByRole('button', {name: 'Mend it'}).click();
   assert.equal(await page.locator('.problem.error').count(), 0);
   assert.equal(await page.getByLabel('Groups of beams', {exact: true}).inputValue(), '2');
+});
+
+test('sliders keep within what is allowed', async () => {
+  for (const name of ['Temperature', 'Top-p', 'Typical-p', 'Repetition penalty']) {
+    await page.getByRole('slider', {name: `${name}, slider`}).press('Home');
+    assert.ok(Number(await page.getByLabel(name, {exact: true}).inputValue()) > 0, name);
+  }
+  assert.equal(await page.locator('.problem.error').count(), 0);
+});
+
+test('a seed that is none is told of, and its field has room', async () => {
+  await page.locator('.parameters summary').click();
+  const seed = page.getByLabel('Seed', {exact: true});
+  for (const [wrong, text] of [['1.5', 'Must be a whole number.'], ['99999999999999999999', 'Must be from -9007']]) {
+    await seed.fill(wrong);
+    await page.locator('#seed-problem').getByText(text).waitFor();
+    assert.equal(await seed.getAttribute('aria-invalid'), 'true');
+    await seed.blur();
+    assert.notEqual(await seed.inputValue(), '');
+  }
+  await page.locator('#seed-problem').getByRole('button', {name: 'Mend it'}).click();
+  assert.equal(await seed.inputValue(), '');
+  assert.equal(await seed.getAttribute('aria-invalid'), 'false');
 });
 
 test('beams stand side by side, and one is picked', async () => {

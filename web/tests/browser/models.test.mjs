@@ -38,7 +38,8 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   await page.getByLabel('Loss at most').fill('1%');
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('progressbar').waitFor();
-  await page.getByText('quantizing, blk').waitFor();
+  await page.getByText(/^step: error of each format, layer \d+ · 0:\d+ left in this step$/).waitFor();
+  await page.getByText('step: quantize to OPTIMIZED, blk').waitFor();
   await page.getByRole('button', {name: 'Show the trade-off'}).click();
   const point = page.getByRole('button', {name: /^picked: 101 MB/});
   await point.focus();
@@ -52,6 +53,22 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   assert.ok(Math.abs(server.state.jobs[1].options.max_size - 100.5e6) < 1e6);
 });
 
+test('a click on a point of the trade-off takes that point, however near the next is', options, async () => {
+  await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
+  await page.getByRole('button', {name: 'Build it'}).click();
+  await page.getByRole('button', {name: 'Show the trade-off'}).click();
+  const points = page.locator('.plot-point');
+  const count = await points.count();
+  for (let i = 0; i < count; ++i) {
+    const size = /: (\d+(?:\.\d+)?) MB/.exec(await points.nth(i).getAttribute('aria-label'))[1];
+    await points.nth(i).scrollIntoViewIfNeeded();
+    const box = await points.nth(i).locator('.plot-mark').boundingBox();
+    await page.mouse.click(box.x + box.width / 2, box.y + box.height / 2);
+    const taken = parseFloat(await page.getByLabel('File at most').inputValue());
+    assert.ok(Math.abs(taken - size) <= (size < 100 ? 0.06 : 0.51), `${taken} for ${size}`);
+  }
+});
+
 test('a cancelled job goes on, or is discarded', options, async () => {
   server.state.hold = true;
   await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
@@ -59,11 +76,31 @@ test('a cancelled job goes on, or is discarded', options, async () => {
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
   await page.getByRole('button', {name: /^Resume smollm2-optimized-100/}).click();
+  await page.getByText('left in this step').waitFor();
   await page.getByRole('button', {name: /^Cancel smollm2-optimized-100/}).click();
   await page.locator('.job.cancelled').waitFor();
   await page.getByRole('button', {name: /^Discard smollm2-optimized-100/}).click();
   await page.locator('.job.cancelled').waitFor({state: 'detached'});
   assert.equal(server.state.jobs.length, 0);
+});
+
+test('jobs are listed newest first, and ended ones can be taken from the list', options, async () => {
+  await page.getByRole('radio', {name: /Quantize/}).check();
+  const outputs = ['one', 'two', 'three', 'four', 'five'];
+  for (const name of outputs) {
+    await page.getByLabel('Name of the new file').fill(name);
+    await page.getByRole('button', {name: 'Build it'}).click();
+    await page.locator('.job', {hasText: `${name}.gguf`}).waitFor();
+  }
+  const listed = async () => (await page.locator('.job-head b').allInnerTexts()).map((text) => /(\w+)\.gguf$/.exec(text)[1]);
+  assert.deepEqual(await listed(), outputs.toReversed());
+  await page.reload();
+  await page.locator('.job').first().waitFor();
+  assert.deepEqual(await listed(), outputs.toReversed());
+  await page.getByRole('button', {name: 'Remove the job of three.gguf from the list'}).click();
+  await page.getByText('Job removed from the list.').waitFor();
+  assert.equal(await page.locator('.job').count(), 4);
+  assert.equal(server.state.jobs.length, 4);
 });
 
 test('a failed job says why, and a wrong field is marked', options, async () => {
@@ -75,6 +112,8 @@ test('a failed job says why, and a wrong field is marked', options, async () => 
   await page.getByLabel('Name of the new file').fill('tiny');
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByText('rows of 576 do not divide by 256').waitFor();
+  await page.getByRole('button', {name: 'Remove the job of tiny.gguf from the list'}).click();
+  await page.locator('.job').waitFor({state: 'detached'});
 });
 
 test('two models answer the same prompt side by side', options, async () => {
@@ -92,7 +131,14 @@ test('two models answer the same prompt side by side', options, async () => {
 test('the page asks for a key, and says when it is wrong', options, async () => {
   const locked = await startServer({key: 'secret'});
   const other = await openPage(browser, locked.url);
-  await other.page.getByRole('textbox', {name: 'API key'}).fill('guess');
+  const key = other.page.getByRole('textbox', {name: 'API key'});
+  await key.waitFor();
+  for (let i = 0; i < 3; ++i) {
+    await other.page.keyboard.press('Escape');
+    await other.page.waitForTimeout(100);
+    assert.ok(await key.isVisible());
+  }
+  await key.fill('guess');
   await other.page.keyboard.press('Enter');
   await other.page.getByText('The server does not know that key.').waitFor();
   await other.page.getByRole('textbox', {name: 'API key'}).fill('secret');

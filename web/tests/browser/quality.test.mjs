@@ -60,6 +60,40 @@ for (const look of looks) {
   });
 }
 
+test('the table of models fits, in both languages', {skip: real ? 'needs the mock' : false}, async () => {
+  for (const locale of ['en-GB', 'ru-RU']) {
+    const {page, context} = await openPage(browser, server.url, {locale, path: '/#models'});
+    await page.locator('.model-table').waitFor();
+    for (const width of [390, 768, 1011, 1024, 1280]) {
+      await page.setViewportSize({width, height: 800});
+      const hidden = await page.locator('.table-box').evaluate((box) => box.scrollWidth - box.clientWidth);
+      assert.equal(hidden, 0, `${locale} at ${width}`);
+    }
+    await context.close();
+  }
+});
+
+test('notices cover no button that executes', async () => {
+  const {page, context} = await openPage(browser, server.url);
+  const file = {name: 'a.json', mimeType: 'application/json', buffer: Buffer.from('[]')};
+  await page.getByText('Memory').waitFor();
+  for (const [width, view] of [[1280, 'chat'], [1280, 'compare'], [1000, 'chat'], [390, 'chat'], [390, 'compare']]) {
+    await page.setViewportSize({width, height: 800});
+    await page.goto(`${server.url}/#${view}`);
+    await page.locator('.composer button.primary').waitFor();
+    // No conversations are in that file.
+    if (view === 'chat') await page.locator('input[type=file]').setInputFiles(file);
+    await page.locator('.notice').last().waitFor();
+    const notice = await page.locator('.notices').boundingBox();
+    const button = await page.locator('.composer button.primary').boundingBox();
+    const beside = notice.x >= button.x + button.width;
+    const below = notice.y >= button.y + button.height;
+    const above = notice.y + notice.height <= button.y;
+    assert.ok(beside || below || above, `${view} at ${width}`);
+  }
+  await context.close();
+});
+
 test('script stays under 250 kB compressed', () => {
   const scripts = readdirSync(join(DIST, 'assets')).filter((file) => file.endsWith('.js'));
   const size = scripts.reduce((sum, file) => sum + gzipSync(readFileSync(join(DIST, 'assets', file))).length, 0);

@@ -1,6 +1,7 @@
 // A stand-in for `nibble serve`: the same paths and shapes, invented answers. For `npm run dev` and the tests.
 //   node tests/mock/server.mjs [--port 8081] [--key KEY] [--dist dist] [--speed 1]
 import {createReadStream, existsSync, statSync} from 'node:fs';
+import {randomBytes} from 'node:crypto';
 import {createServer} from 'node:http';
 import {extname, join, normalize} from 'node:path';
 import {fileURLToPath} from 'node:url';
@@ -114,7 +115,6 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
   const shown = ({options, ...job}) => job;
   const isEnded = (job) => job.state !== 'queued' && job.state !== 'running';
   const runs = new Map(); // a job's own run, until it is cancelled
-  let lastJob = 0;
   function changed(job) {
     for (const response of state.watchers.get(job.id) ?? []) {
       event(response, shown(job));
@@ -131,7 +131,7 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
       Object.assign(job, {
         state: 'running',
         progress: i < 2 ? null : i / 20,
-        message: i < 10 ? 'calibrating, layer ' + i : 'quantizing, blk.' + i,
+        message: i < 10 ? 'error of each format, layer ' + i : 'quantize to OPTIMIZED, blk.' + i,
         eta_s: i < 2 ? null : (20 - i) * 3,
       });
       changed(job);
@@ -150,8 +150,9 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     if (state.models.some((m) => m.path.endsWith(`/${order.output}.gguf`))) {
       return error(response, 409, `${order.output}.gguf is there already: choose another name`, 'output');
     }
-    const id = String(++lastJob);
-    const job = {id, kind: order.kind, model: order.model, state: 'queued', progress: null, message: '', eta_s: null, error: null, resumable: false, output: `${order.output}.gguf`, options: order.options};
+    // As the server's: ids say nothing of the time, and several jobs may be of one second.
+    const id = `job-${randomBytes(8).toString('hex')}`;
+    const job = {id, kind: order.kind, model: order.model, state: 'queued', progress: null, message: '', eta_s: null, error: null, resumable: false, output: `${order.output}.gguf`, created: Math.floor(Date.now() / 1000), options: order.options};
     if (order.options.type === 'q2_k') {
       Object.assign(job, {state: 'failed', error: 'blk.3.ffn_down.weight: rows of 576 do not divide by 256: choose another type'});
     } else {

@@ -1,8 +1,9 @@
 import {describe, expect, it} from 'vitest';
-import type {Model, Report} from '../../src/api/types';
+import type {Job, Model, Report} from '../../src/api/types';
 import {bytes, duration, parameters, parseSize, signedPercent} from '../../src/logic/format';
 import {EMPTY_FORM, checkForm, orderOf, suggestedName} from '../../src/logic/job_form';
-import {commonWords, logTicks, paretoPoints, sizeBound, thin, ticks} from '../../src/logic/pareto';
+import {newestFirst} from '../../src/logic/jobs';
+import {commonWords, logTicks, nearest, paretoPoints, sizeBound, thin, ticks} from '../../src/logic/pareto';
 
 describe('format', () => {
   it('writes sizes as people read them', () => {
@@ -55,6 +56,14 @@ describe('the form of a job', () => {
   });
 });
 
+describe('jobs', () => {
+  it('are sorted by their time, those of one second as the server lists them', () => {
+    const job = (id: string, created: number) => ({id, created}) as Job;
+    const listed = [job('job-9', 1), job('job-1', 2), job('job-5', 2), job('job-2', 3)];
+    expect(newestFirst(listed).map((one) => one.id)).toEqual(['job-2', 'job-5', 'job-1', 'job-9']);
+  });
+});
+
 describe('the Pareto plot', () => {
   const step = (predicted: number, file: number, kld: number) => ({
     predicted: {bytes: predicted, kld}, file_bytes: file, memory_bytes: 0, bits_per_weight: 4, kld, kld_stderr: 0,
@@ -68,6 +77,15 @@ describe('the Pareto plot', () => {
     expect(paretoPoints(report).map((p) => [p.kind, p.bytes])).toEqual([
       ['predicted', 130], ['measured', 130], ['predicted', 230], ['picked', 230],
     ]);
+  });
+
+  it('finds the point nearest to a click, where targets overlap too', () => {
+    const place = ({x}: {x: number}): [number, number] => [x, 0];
+    const points = [{x: 0}, {x: 5}, {x: 10}, {x: 10}];
+    expect(nearest(points, place, 2, 9)).toBe(points[0]);
+    expect(nearest(points, place, 3, 0)).toBe(points[1]);
+    expect(nearest(points, place, 11, 0)).toBe(points[3]);
+    expect(nearest([], place, 0, 0)).toBeNull();
   });
 
   it('keeps the ends when it thins', () => {

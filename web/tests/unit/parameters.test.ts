@@ -1,7 +1,16 @@
 import {describe, expect, it} from 'vitest';
 import {en} from '../../src/i18n/en';
 import {ru} from '../../src/i18n/ru';
-import {DEFAULTS, check, hasErrors, readParameters, requestFields, type Parameters} from '../../src/logic/parameters';
+import {
+  DEFAULTS,
+  DEFINITIONS,
+  check,
+  hasErrors,
+  readParameters,
+  requestFields,
+  sliderLeast,
+  type Parameters,
+} from '../../src/logic/parameters';
 import {PRESET_NAMES, presetOf, presetParameters, presetSystem} from '../../src/logic/presets';
 
 const problems = (changes: Partial<Parameters>, context: number | null = null) =>
@@ -19,13 +28,18 @@ describe("the paper's defaults", () => {
 
 describe('check', () => {
   it.each([
-    [{top_p: 0}, 'top_p:range'],
-    [{top_p: 1.01}, 'top_p:range'],
-    [{top_p: NaN}, 'top_p:range'],
-    [{temperature: 0}, 'temperature:range'],
-    [{epsilon_cutoff: 1}, 'epsilon_cutoff:range'],
-    [{eta_cutoff: -0.1}, 'eta_cutoff:range'],
-    [{repetition_penalty: 0}, 'repetition_penalty:range'],
+    [{top_p: 0}, 'top_p:rangeAbove'],
+    [{top_p: 1.01}, 'top_p:rangeAbove'],
+    [{top_p: NaN}, 'top_p:rangeAbove'],
+    [{temperature: 0}, 'temperature:temperatureZero'],
+    [{temperature: -1}, 'temperature:rangeAbove'],
+    [{epsilon_cutoff: 1}, 'epsilon_cutoff:rangeBelow'],
+    [{eta_cutoff: -0.1}, 'eta_cutoff:rangeBelow'],
+    [{repetition_penalty: 0}, 'repetition_penalty:rangeAbove'],
+    [{length_penalty: -101}, 'length_penalty:range'],
+    [{seed: 1.5}, 'seed:integer'],
+    [{seed: 1e20}, 'seed:range'],
+    [{seed: NaN}, 'seed:range'],
     [{top_k: 1.5}, 'top_k:integer'],
     [{max_tokens: 0}, 'max_tokens:range'],
     [{num_beams: 257}, 'num_beams:range'],
@@ -42,6 +56,29 @@ describe('check', () => {
     [{length_penalty: 2}, 'length_penalty:noEffectWithoutBeams'],
     [{sample: false, n: 2}, 'n:sameAnswers'],
   ])('%o contradicts itself', (changes, expected) => expect(problems(changes)).toEqual([expected]));
+
+  it('names the bounds as they are', () => {
+    const said = (changes: Partial<Parameters>) =>
+      check({...DEFAULTS, ...changes}).map((p) => en.problem[p.code](p.values)).join();
+    expect(said({typical_p: 0})).toBe('Must be above 0 and at most 1.');
+    expect(said({eta_cutoff: 1})).toBe('Must be at least 0 and below 1.');
+    expect(said({length_penalty: -101})).toBe('Must be from -100 to 100.');
+    expect(said({min_p: 2})).toBe('Must be from 0 to 1.');
+  });
+
+  it('has nothing against either end of a slider', () => {
+    for (const d of Object.values(DEFINITIONS)) {
+      for (const end of [sliderLeast(d), d.max]) {
+        expect(problems({[d.key]: end}).filter((p) => /range/i.test(p)), d.key).toEqual([]);
+      }
+    }
+  });
+
+  it('makes temperature 0 what the server takes it for', () => {
+    const [problem] = check({...DEFAULTS, temperature: 0});
+    expect(problem.fix).toEqual({temperature: 1, sample: false});
+    expect(problems({temperature: 0, sample: false})).toEqual(['temperature:noEffectGreedy']);
+  });
 
   it('takes what is right', () => {
     expect(problems({num_beams: 6, num_beam_groups: 3, sample: false, diversity_penalty: 0.5, n: 6})).toEqual([]);

@@ -1,5 +1,6 @@
 import {describe, expect, it} from 'vitest';
-import {exportText, importText} from '../../src/logic/exchange';
+import {exportText, fingerprint, importText} from '../../src/logic/exchange';
+import {merge} from '../../src/logic/merge';
 import {ROOT, add, change, children, choose, clear, messagesTo, newConversation, path, titleOf} from '../../src/logic/tree';
 
 /** Hello -> Hi, with an edited first message beside it. */
@@ -52,7 +53,40 @@ describe('the tree of a conversation', () => {
   });
 });
 
+describe('what two tabs have written', () => {
+  it('is kept, whichever is written last', () => {
+    const {c, hi} = example();
+    const start = choose(c, hi.parent);
+    const [one, first] = add(start, hi.id, 'user', ['from one'], 10);
+    const [two, second] = add(change(start, hi.id, {picked: 1}), hi.id, 'user', ['from two'], 11);
+    for (const merged of [merge(one, two), merge(two, one)]) {
+      expect(Object.keys(merged.nodes).sort()).toEqual([...Object.keys(start.nodes), first.id, second.id].sort());
+      expect(merged.nodes[hi.id].picked).toBe(1);
+      expect(merged.updated).toBe(11);
+    }
+    expect(path(merge(one, two)).at(-1)).toEqual(first);
+    expect(path(merge(start, two)).at(-1)).toEqual(second);
+  });
+});
+
 describe('export and import', () => {
+  it('keeps what is known of an answer, and knows a conversation again', () => {
+    const {c, hi} = example();
+    const usage = {prompt_tokens: 3, completion_tokens: 4, total_tokens: 7};
+    const timings = {
+      queue_s: 0, prefill_s: 0.1, decode_s: 1, prefill_tokens_per_s: 30, decode_tokens_per_s: 4, cached_tokens: 0, drafted: 0,
+      accepted: 0,
+    };
+    const measured = change(c, hi.id, {usage, timings, finish: 'stop'});
+    const [back] = importText(exportText([measured]));
+    expect(back.nodes[hi.id]).toMatchObject({usage, timings, finish: 'stop'});
+    expect(fingerprint(back)).toBe(fingerprint(measured));
+    expect(fingerprint(choose(back, hi.parent))).toBe(fingerprint(measured));
+    expect(fingerprint(change(back, hi.id, {texts: ['other']}))).not.toBe(fingerprint(measured));
+    const foreign = change(c, hi.id, {usage: {prompt_tokens: '3'} as never});
+    expect(importText(exportText([foreign]))[0].nodes[hi.id].usage).toBeUndefined();
+  });
+
   it('gives back what was written, under a new id', () => {
     const {c} = example();
     const [back] = importText(exportText([c]));
