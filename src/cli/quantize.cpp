@@ -112,15 +112,9 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
         recipe.name);
   }
   if (!options.chooses_by_text() || has_grid(recipe.weights)) return;
-  if (options.request.double_quant) {
-    throw_usage(
-        "--method {} needs scales that are known before the codes, which --double-quant's are not: leave it "
-        "out",
-        options.method);
-  }
-  throw_usage(
-      "--method {} rounds to codes within a block's scales, and {} has none to choose: use --method rtn",
-      options.method, recipe.name);
+  throw_usage("--method {} rounds to codes within a block's scales, and {} has none to choose: {}",
+              options.method, recipe.name,
+              options.request.double_quant ? "leave --double-quant out" : "use --method rtn");
 }
 
 /// "F32, F16, ...": the types that a single tensor may be given.
