@@ -168,7 +168,7 @@ def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
     (["--method", "gptq", "--steps", "5"], "--steps belongs to --method autoround"),
     (["--method", "autoround", "--type", "f16"], "F16 has none to choose: use --method rtn"),
     (["--method", "gptq", "--type", "f16"], "F16 has none to choose: use --method rtn"),
-    (["--method", "gptq", "--type", "nf4", "--double-quant"], "NF4_DQ has none to choose"),
+    (["--method", "gptq", "--type", "nf4", "--double-quant"], "NF4_DQ has none to choose: leave --double-quant out"),
     (["--method", "gptq", "--calibration-tokens", "1000"], "context of 128"),
     (["--method", "hqq", "--calibration", "self"], "--method hqq uses no calibration text: leave --calibration out"),
     (["--method", "hqq", "--type", "q4_k"], "Q4_K_M stores none: use int4 with --asymmetric"),
