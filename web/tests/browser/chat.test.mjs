@@ -1,26 +1,10 @@
 import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
-import {after, before, beforeEach, afterEach, test} from 'node:test';
-import {answered, launch, openPage, real, say, startServer} from './setup.mjs';
+import {test} from 'node:test';
+import {answered, context, onlyMock, page, real, say, server, usePage, useServer} from './setup.mjs';
 
-let browser, server, page, context, problems;
-before(async () => {
-  browser = await launch();
-  server = await startServer();
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
-beforeEach(async () => {
-  ({page, context, problems} = await openPage(browser, server.url));
-  await page.getByText('Memory').waitFor();
-});
-afterEach(async () => {
-  await context.close();
-  assert.deepEqual(problems, []);
-});
-const onlyMock = {skip: real ? 'needs the mock' : false};
+useServer();
+usePage();
 const answers = () => page.locator('.message.assistant');
 
 test('an answer streams, and its figures are shown', async () => {

@@ -1,26 +1,10 @@
 // What is typed, stopped and edited: what is sent, what stays, and where the focus goes.
 import assert from 'node:assert/strict';
-import {after, afterEach, before, beforeEach, test} from 'node:test';
-import {answered, launch, openPage, real, say, startServer} from './setup.mjs';
+import {test} from 'node:test';
+import {answered, onlyMock, page, say, server, usePage, useServer} from './setup.mjs';
 
-const onlyMock = {skip: real ? 'needs the mock' : false};
-let browser, server, page, context, problems;
-before(async () => {
-  browser = await launch();
-  server = await startServer();
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
-beforeEach(async () => {
-  ({page, context, problems} = await openPage(browser, server.url));
-  await page.getByText('Memory').waitFor();
-});
-afterEach(async () => {
-  await context.close();
-  assert.deepEqual(problems, []);
-});
+useServer();
+usePage();
 const focused = () => page.evaluate(() => document.activeElement.id || document.activeElement.getAttribute('aria-label'));
 const button = (name) => page.getByRole('button', {name, exact: true});
 

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import {after, afterEach, before, beforeEach, test} from 'node:test';
-import {launch, openPage, real, startServer} from './setup.mjs';
+import {launch, onlyMock, openPage, real, startServer} from './setup.mjs';
 
-const options = {skip: real ? 'needs the mock' : false};
 let browser, server, page, context, problems;
 before(async () => {
   browser = await launch();
@@ -21,19 +20,19 @@ afterEach(async () => {
   assert.deepEqual(problems, []);
 });
 
-test('files show size, bits, loss and speed; one that cannot be read says why', options, async () => {
+test('files show size, bits, loss and speed; one that cannot be read says why', onlyMock, async () => {
   const row = page.getByRole('row', {name: 'smollm2-optimized-90MB'}).first();
   for (const text of ['88.2 MB', '5.24', 'perplexity +0.46%', 'KLD 0.0113', '36.8 tokens/s']) await row.getByText(text).waitFor();
   await page.getByText('the file ends within tensor').waitFor();
 });
 
-test('a model is loaded and unloaded', options, async () => {
+test('a model is loaded and unloaded', onlyMock, async () => {
   await page.getByRole('button', {name: 'Load smollm2-f32'}).click();
   await page.getByRole('button', {name: 'Unload smollm2-f32'}).click();
   await page.getByRole('button', {name: 'Load smollm2-f32'}).waitFor();
 });
 
-test('optimize runs, shows the trade-off, and a point becomes the next bound', options, async () => {
+test('optimize runs, shows the trade-off, and a point becomes the next bound', onlyMock, async () => {
   await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
   await page.getByLabel('Loss at most').fill('1%');
   await page.getByRole('button', {name: 'Build it'}).click();
@@ -53,7 +52,7 @@ test('optimize runs, shows the trade-off, and a point becomes the next bound', o
   assert.ok(Math.abs(server.state.jobs[1].options.max_size - 100.5e6) < 1e6);
 });
 
-test('a click on a point of the trade-off takes that point, however near the next is', options, async () => {
+test('a click on a point of the trade-off takes that point, however near the next is', onlyMock, async () => {
   await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
   await page.getByRole('button', {name: 'Build it'}).click();
   await page.getByRole('button', {name: 'Show the trade-off'}).click();
@@ -69,7 +68,7 @@ test('a click on a point of the trade-off takes that point, however near the nex
   }
 });
 
-test('a cancelled job goes on, or is discarded', options, async () => {
+test('a cancelled job goes on, or is discarded', onlyMock, async () => {
   server.state.hold = true;
   await page.getByRole('button', {name: 'Make smaller: smollm2-f32'}).click();
   await page.getByLabel('File at most').fill('100MB');
@@ -84,7 +83,7 @@ test('a cancelled job goes on, or is discarded', options, async () => {
   assert.equal(server.state.jobs.length, 0);
 });
 
-test('jobs are listed newest first, and ended ones can be taken from the list', options, async () => {
+test('jobs are listed newest first, and ended ones can be taken from the list', onlyMock, async () => {
   await page.getByRole('radio', {name: /Quantize/}).check();
   const outputs = ['one', 'two', 'three', 'four', 'five'];
   for (const name of outputs) {
@@ -103,7 +102,7 @@ test('jobs are listed newest first, and ended ones can be taken from the list', 
   assert.equal(server.state.jobs.length, 4);
 });
 
-test('a failed job says why, and a wrong field is marked', options, async () => {
+test('a failed job says why, and a wrong field is marked', onlyMock, async () => {
   await page.getByRole('radio', {name: /Quantize/}).check();
   await page.getByLabel('Type', {exact: true}).selectOption('q2_k');
   await page.getByLabel('Name of the new file').fill('smollm2-q4_1');
@@ -116,7 +115,7 @@ test('a failed job says why, and a wrong field is marked', options, async () => 
   await page.locator('.job').waitFor({state: 'detached'});
 });
 
-test('two models answer the same prompt side by side', options, async () => {
+test('two models answer the same prompt side by side', onlyMock, async () => {
   await page.getByRole('link', {name: 'Compare'}).click();
   await page.getByLabel('Message', {exact: true}).fill('What is quantization?');
   await page.getByRole('button', {name: 'Execute'}).click();
@@ -128,7 +127,7 @@ test('two models answer the same prompt side by side', options, async () => {
   assert.equal(await page.locator('.column .markdown').count(), 2);
 });
 
-test('the page asks for a key, and says when it is wrong', options, async () => {
+test('the page asks for a key, and says when it is wrong', onlyMock, async () => {
   const locked = await startServer({key: 'secret'});
   const other = await openPage(browser, locked.url);
   const key = other.page.getByRole('textbox', {name: 'API key'});
@@ -151,7 +150,7 @@ test('the page asks for a key, and says when it is wrong', options, async () => 
   await locked.close();
 });
 
-test('a server that goes away is told of, and found again', options, async () => {
+test('a server that goes away is told of, and found again', onlyMock, async () => {
   await page.getByRole('link', {name: 'Chat'}).first().click();
   const port = new URL(server.url).port;
   await server.close();

@@ -2,19 +2,11 @@
 import assert from 'node:assert/strict';
 import {readFileSync, readdirSync} from 'node:fs';
 import {join} from 'node:path';
-import {after, before, test} from 'node:test';
+import {test} from 'node:test';
 import {gzipSync} from 'node:zlib';
-import {DIST, accessibility, answered, launch, openPage, real, say, startServer} from './setup.mjs';
+import {DIST, accessibility, answered, browser, openPage, real, say, server, useServer} from './setup.mjs';
 
-let browser, server;
-before(async () => {
-  browser = await launch();
-  server = await startServer();
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
+useServer();
 
 const wide = {width: 1360, height: 860};
 const phone = {width: 360, height: 740};

@@ -1,11 +1,14 @@
 // A browser, and the page to look at: the mock's, or a real server's where NIBBLE_URL is set.
 //   NIBBLE_KEY: its API key; CHROMIUM: the browser's path
+import assert from 'node:assert/strict';
 import {readFileSync} from 'node:fs';
+import {after, afterEach, before, beforeEach} from 'node:test';
 import {fileURLToPath} from 'node:url';
 import {chromium} from 'playwright-core';
 import {startMock} from '../mock/server.mjs';
 
 export const real = process.env.NIBBLE_URL?.replace(/\/$/, '');
+export const onlyMock = {skip: real ? 'needs the mock' : false};
 export const DIST = fileURLToPath(new URL('../../dist', import.meta.url));
 const AXE = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
 
@@ -43,6 +46,33 @@ export async function openPage(browser, url, {path = '/', ...options} = {}) {
 }
 
 export const startServer = (options) => (real ? {url: real, close: () => {}} : startMock({dist: DIST, speed: 4, ...options}));
+
+/** Those of the test file: each is a process of its own. */
+export let browser, server, page, context, problems;
+
+/** A browser and a server for all tests of the file. */
+export function useServer() {
+  before(async () => {
+    browser = await launch();
+    server = await startServer();
+  });
+  after(async () => {
+    await browser?.close();
+    await server?.close();
+  });
+}
+
+/** A page of its own for each test, which must leave no problems. */
+export function usePage() {
+  beforeEach(async () => {
+    ({page, context, problems} = await openPage(browser, server.url));
+    await page.getByText('Memory').waitFor();
+  });
+  afterEach(async () => {
+    await context.close();
+    assert.deepEqual(problems, []);
+  });
+}
 
 /** What axe finds, one line each. */
 export async function accessibility(page) {

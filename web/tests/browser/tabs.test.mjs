@@ -1,17 +1,9 @@
 // One conversation, open in two tabs.
 import assert from 'node:assert/strict';
-import {after, before, test} from 'node:test';
-import {answered, launch, openPage, say, startServer} from './setup.mjs';
+import {test} from 'node:test';
+import {answered, browser, openPage, say, server, useServer} from './setup.mjs';
 
-let browser, server;
-before(async () => {
-  browser = await launch();
-  server = await startServer();
-});
-after(async () => {
-  await browser?.close();
-  await server?.close();
-});
+useServer();
 
 async function bothOpen() {
   const {page: one, context, problems} = await openPage(browser, server.url);
