@@ -53,7 +53,8 @@ struct MatmulArgs {
   size_t tile_bytes;   ///< of unpacked weights that stay in the first-level cache together
 };
 
-/// Scratch memory holds a tile's unpacked weights, and after them the accumulators of a block of tokens.
+/// Scratch memory holds a tile's unpacked weights, and after them the accumulators of a block of tokens;
+/// where weights are not unpacked, the activations of a tile (simd/tile_tokens.h).
 inline constexpr size_t kTileScratchBytes = 64 * 1024, kMostTokenBlock = 256, kMostTileRows = 64;
 inline constexpr size_t kMatmulScratchBytes =
     kTileScratchBytes + kMostTokenBlock * kMostTileRows * sizeof(float);

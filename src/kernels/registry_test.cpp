@@ -164,6 +164,7 @@ TEST_P(Kernel, EqualsReferenceForEveryLength) {
 TEST_P(Kernel, EqualsReferenceAcrossColumnBlocks) {
   compare_with_reference(kernel_, 18, 4096, 9);
   compare_with_reference(kernel_, 18, 4096 + 256, 50);
+  compare_with_reference(kernel_, 18, 16384, 8);
 }
 
 TEST_P(Kernel, ResultsDependOnNeitherThreadsNorBatch) {

@@ -29,7 +29,8 @@ __attribute__((noinline)) void multiply_unpacked(const UnpackedPanels<V, U>& pan
     for (int i = 0; i < T * R; ++i) {
       acc[i / R][i % R] = block.first == 0 ? V::zero_float() : V::load_float(waiting + i * V::kRows);
     }
-    IntegerTile<V, UnpackedPanels<V, U>, T>::run(panels, block.first, block.steps, x, token, acc);
+    IntegerTile<V, UnpackedPanels<V, U>, TokenRows, T>::run(panels, block.steps, {x, token}, block.first,
+                                                            acc);
     if (block.last) {
       block.y.store(token, acc);
     } else {
@@ -53,25 +54,46 @@ class IntegerMatmul {
  private:
   using Packed = PackedPanel<V, F>;
   using Unpacked = UnpackedPanels<V, unpacked_format<V, F>()>;
-  static constexpr size_t kTileRows = V::kTilePanels * kPanelRows;
+  static constexpr size_t kTileRows = V::kTilePanels * kPanelRows, kBlockSteps = F.block / step_columns(F);
 
   static const uint8_t* panel_bytes(const MatmulArgs& args, size_t row) {
     return reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * F.panel_bytes(args.cols);
   }
   static Packed packed_panel(const MatmulArgs& args, size_t row) { return Packed(panel_bytes(args, row)); }
 
-  /// Reads the packed panels once.
+  /// Takes the codes apart in registers.
   static void run_few(const MatmulArgs& args) {
-    const size_t steps = args.activations.padded_cols / step_columns(F);
+    const ActivationArgs& x = args.activations;
+    const size_t steps = x.padded_cols / step_columns(F);
+    for_each_tile<V::kPackedTokens>(args.first_token, x.tokens, [&]<int T>(size_t token) {
+      if constexpr (V::kDotProduct) {
+        using Together = TokensTogether<F, T, Packed::kOffset>;
+        constexpr size_t kMost = kMatmulScratchBytes / Together::kBlockBytes * kBlockSteps;
+        for (size_t first = 0; first < steps; first += kMost) {
+          const size_t count = steps - first < kMost ? steps - first : kMost;
+          run_steps<T>(args, Together(x, token, first, count, args.scratch), token, first, count);
+        }
+      } else {
+        run_steps<T>(args, TokenRows(x, token), token, 0, steps);
+      }
+    });
+  }
+
+  /// Reads steps [first, first + count) of the packed panels once. They are the first ones of `x`.
+  template <int T, class Tokens>
+  static void run_steps(const MatmulArgs& args, const Tokens& x, size_t token, size_t first, size_t count) {
     const uint8_t* end = panel_bytes(args, args.row_end + kPanelRows - 1);
     for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-      for_each_tile<V::kPackedTokens>(args.first_token, args.activations.tokens, [&]<int T>(size_t token) {
-        typename V::Float acc[T][V::kRowVectors];
+      const PackedSteps<V, F> panel(Packed(panel_bytes(args, row), first / kBlockSteps), end);
+      const Outputs<V, 1> y(args, row);
+      typename V::Float acc[T][V::kRowVectors];
+      if (first == 0) {
         set_zero<V>(acc);
-        const PackedSteps<V, F> panel(packed_panel(args, row), end);
-        IntegerTile<V, PackedSteps<V, F>, T>::run(panel, 0, steps, args.activations, token, acc);
-        Outputs<V, 1>(args, row).store(token, acc);
-      });
+      } else {
+        y.load(token, acc);
+      }
+      IntegerTile<V, PackedSteps<V, F>, Tokens, T>::run(panel, count, x, 0, acc);
+      y.store(token, acc);
     }
   }
 

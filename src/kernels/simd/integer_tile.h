@@ -1,5 +1,6 @@
 #pragma once
 
+#include "kernels/simd/tile_tokens.h"
 #include "kernels/simd/tiles.h"
 #include "kernels/simd/unpacked_panel.h"
 
@@ -60,32 +61,31 @@ NIBBLE_INLINE void subtract_offset(const int32_t* sums, typename V::Int (&sum)[T
   }
 }
 
-/// T tokens and a panel, packed (PackedSteps) or unpacked (UnpackedPanels).
-template <class V, class Panel, int T>
+/// T tokens (TokenRows or TokensTogether) and a panel, packed (PackedSteps) or unpacked (UnpackedPanels).
+template <class V, class Panel, class Tokens, int T>
 class IntegerTile {
  public:
   using Int = typename V::Int;
   using Float = typename V::Float;
   static constexpr int R = Panel::kVectors;
 
-  /// acc[t][r] += the products of the panel's steps [0, steps) with the activations of tokens from `token` on
-  /// and steps from `first` on.
-  static NIBBLE_INLINE void run(const Panel& panel, size_t first, size_t steps, const ActivationArgs& x,
-                                size_t token, Float (&acc)[T][R]) {
+  /// acc[t][r] += the products of the panel's steps [0, steps) with the activations' steps from `first` on.
+  static NIBBLE_INLINE void run(const Panel& panel, size_t steps, const Tokens& x, size_t first,
+                                Float (&acc)[T][R]) {
     for (size_t step = 0; step < steps; ++step) {
       panel.prefetch(step);
-      const float* scales = x.scale + (first + step) * x.tokens + token;
+      const float* scales = x.scales(first + step);
       if constexpr (kFormat.folded()) {
-        add_folded(panel, step, first + step, x, token, scales, acc);
+        add_folded(panel, step, first + step, x, scales, acc);
       } else if constexpr (kParts == 1) {
         Int sum[T][R];
-        multiply<0>(panel, step, first + step, x, token, sum);
+        multiply<0>(panel, step, first + step, x, sum);
         Scale::add(of_rows([&](int r) { return panel.scale(step, 0, r); }).values, scales, sum, acc);
       } else {
         Float part[T][R];
         unroll<kParts>([&]<int Part>() NIBBLE_INLINE_LAMBDA {
           Int sum[T][R];
-          multiply<Part>(panel, step, first + step, x, token, sum);
+          multiply<Part>(panel, step, first + step, x, sum);
           Scale::template add_part<Part == 0>(
               of_rows([&](int r) { return panel.scale(step, Part, r); }).values, sum, part);
         });
@@ -93,8 +93,8 @@ class IntegerTile {
       }
       if constexpr (kFormat.has_min()) {
         for (int part = 0; part < kParts; ++part) {
-          const float* sums = x.scaled_sums + ((first + step) * kParts + part) * x.tokens + token;
-          Scale::add_min(of_rows([&](int r) { return panel.min(step, part, r); }).values, sums, acc);
+          Scale::add_min(of_rows([&](int r) { return panel.min(step, part, r); }).values,
+                         x.scaled_sums((first + step) * kParts + part), acc);
         }
       }
     }
@@ -106,6 +106,8 @@ class IntegerTile {
   static constexpr int kChunks = step_columns(kFormat) / 32, kParts = step_columns(kFormat) / kFormat.group;
   /// Quads of a chunk that are summed together.
   static constexpr int kQuads = kFormat.folded() ? int(kFoldedColumns) / 4 : 8 / kParts;
+  /// Codes stand above the weights, and the sums do not start from that.
+  static constexpr bool kSubtracts = Panel::kOffset != 0 && !Tokens::kStarts;
   using Scale = ScaleStep<V, kFormat, T, R>;
 
   struct OfRows {
@@ -120,31 +122,33 @@ class IntegerTile {
 
   /// sum = the products of part Part of step `step` of the panel, which is step `at` of the activations.
   template <int Part>
-  static NIBBLE_INLINE void multiply(const Panel& panel, size_t step, size_t at, const ActivationArgs& x,
-                                     size_t token, Int (&sum)[T][R]) {
+  static NIBBLE_INLINE void multiply(const Panel& panel, size_t step, size_t at, const Tokens& x,
+                                     Int (&sum)[T][R]) {
+    const size_t group = at * kParts + Part;
+    if constexpr (kProducts == Products::dot) start<Part>(panel, step, x, group, sum);
     unroll<kChunks>([&]<int Chunk>() NIBBLE_INLINE_LAMBDA {
-      add<Part, Chunk>(panel, step, x, token * x.stride + (at * kChunks + Chunk) * 32, sum);
+      add<Part, Chunk>(panel, step, x, at * kChunks + Chunk, sum);
     });
-    if constexpr (Panel::kOffset != 0)
-      subtract_offset<V, Panel::kOffset>(x.sums + (at * kParts + Part) * x.tokens + token, sum);
+    if constexpr (kSubtracts) subtract_offset<V, Panel::kOffset>(x.sums(group), sum);
   }
 
   /// A packed panel of a folded format: the products with the factors that are stored, times their integer
   /// scales. All of it is exact in float32: a group's sum is below 64 * 128 * 127.
-  static NIBBLE_INLINE void add_folded(const Panel& panel, size_t step, size_t at, const ActivationArgs& x,
-                                       size_t token, const float* scales, Float (&acc)[T][R]) {
+  static NIBBLE_INLINE void add_folded(const Panel& panel, size_t step, size_t at, const Tokens& x,
+                                       const float* scales, Float (&acc)[T][R]) {
     Float total[T][R];
     unroll<2 * kChunks>([&]<int Group>() NIBBLE_INLINE_LAMBDA {
       constexpr int kChunk = Group / 2, kHalf = Group % 2;
       Int sum[T][R];
-      const size_t column = token * x.stride + (at * kChunks + kChunk) * 32;
+      const size_t group = at * 2 * kChunks + Group;
+      const int8_t* q = x.q(at * kChunks + kChunk);
       if constexpr (V::kDotProduct) {
-        start<0>(panel, step, sum);
-        add_dot<kHalf, kChunk>(panel, step, x.q + column, x.stride, sum);
+        start<0>(panel, step, x, group, sum);
+        add_dot<kHalf, kChunk>(panel, step, q, x.stride(), sum);
       } else {
-        add_narrow<kHalf, kChunk, true>(panel, step, x.q + column, x.stride, sum);
+        add_narrow<kHalf, kChunk, true>(panel, step, q, x.stride(), sum);
       }
-      subtract_offset<V, Panel::kOffset>(x.sums + (at * 2 * kChunks + Group) * x.tokens + token, sum);
+      if constexpr (kSubtracts) subtract_offset<V, Panel::kOffset>(x.sums(group), sum);
       const OfRows scale = of_rows([&](int r) { return panel.integer_scale(step, Group, r); });
       Scale::template add_part<Group == 0>(scale.values, sum, total);
     });
@@ -156,31 +160,32 @@ class IntegerTile {
     }
   }
 
-  /// Begins the sums with the first chunk of a step, and adds the products of a chunk (of a part of it where
-  /// groups are smaller) with the activations that begin at element `at`.
+  /// Adds the products of a chunk, or of a part of it where groups are smaller, which is chunk `at` of the
+  /// activations. Where there are no dot products the sums begin with the first chunk of a step.
   template <int Part, int Chunk>
-  static NIBBLE_INLINE void add(const Panel& panel, size_t step, const ActivationArgs& x, size_t at,
+  static NIBBLE_INLINE void add(const Panel& panel, size_t step, const Tokens& x, size_t at,
                                 Int (&sum)[T][R]) {
-    if constexpr (kProducts == Products::dot) {
-      if constexpr (Chunk == 0) start<Part>(panel, step, sum);
-      if constexpr (Panel::kSignedWeights) {
-        add_dot<Part, Chunk>(panel, step, x.moved + at, x.stride, sum);
-      } else {
-        add_dot<Part, Chunk>(panel, step, x.q + at, x.stride, sum);
-      }
+    if constexpr (kProducts == Products::dot && Panel::kSignedWeights) {
+      add_dot<Part, Chunk>(panel, step, x.moved(at), x.stride(), sum);
+    } else if constexpr (kProducts == Products::dot) {
+      add_dot<Part, Chunk>(panel, step, x.q(at), x.stride(), sum);
     } else if constexpr (kProducts == Products::wide) {
-      add_wide<Part, Chunk>(panel, step, x.q16 + at, x.stride, sum);
+      add_wide<Part, Chunk>(panel, step, x.q16(at), x.stride(), sum);
     } else {
-      add_narrow<Part, Chunk>(panel, step, x.q + at, x.stride, sum);
+      add_narrow<Part, Chunk>(panel, step, x.q(at), x.stride(), sum);
     }
   }
 
+  /// `group` is that of the activations' sums.
   template <int Part>
-  static NIBBLE_INLINE void start(const Panel& panel, size_t step, Int (&sum)[T][R]) {
+  static NIBBLE_INLINE void start(const Panel& panel, size_t step, const Tokens& x, size_t group,
+                                  Int (&sum)[T][R]) {
     for (int r = 0; r < R; ++r) {
       for (int t = 0; t < T; ++t) {
         if constexpr (Panel::kSignedWeights) {
           sum[t][r] = panel.start(step, Part, r);
+        } else if constexpr (Tokens::kStarts) {
+          sum[t][r] = V::broadcast32(x.starts(group) + t);
         } else {
           sum[t][r] = V::zero();
         }
@@ -197,7 +202,12 @@ class IntegerTile {
       Int w[R];
       for (int r = 0; r < R; ++r) w[r] = panel.template quad<Q>(step, Chunk, r);
       for (int t = 0; t < T; ++t) {
-        const Int a = V::broadcast32(x + t * stride + 4 * Q);
+        const Activation* four = x + t * stride + 4 * Q;
+        if constexpr (R == 1 && !Panel::kSignedWeights) {
+          sum[t][0] = V::dot_broadcast(sum[t][0], w[0], four);
+          continue;
+        }
+        const Int a = V::broadcast32(four);
         for (int r = 0; r < R; ++r) {
           sum[t][r] = Panel::kSignedWeights ? V::dot(sum[t][r], a, w[r]) : V::dot(sum[t][r], w[r], a);
         }

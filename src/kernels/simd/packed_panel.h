@@ -57,7 +57,9 @@ class PackedPanel {
   using Float = typename V::Float;
 
   PackedPanel() = default;
-  explicit PackedPanel(const uint8_t* panel) : header_(panel), blocks_(panel + F.header_bytes()) {}
+  /// From block `first` of its columns on.
+  explicit PackedPanel(const uint8_t* panel, size_t first = 0)
+      : header_(panel), blocks_(panel + F.header_bytes() + first * F.block_bytes()) {}
 
   /// What the unsigned codes of unsigned_quad are above the weights. VPDPBUSD takes no signed weights beside
   /// signed activations, so that they are moved up.

@@ -21,6 +21,17 @@ struct VnniVectors : Avx512Vectors {
   static NIBBLE_INLINE Int dot(Int sum, Int unsigned8, Int signed8) {
     return _mm512_dpbusd_epi32(sum, unsigned8, signed8);
   }
+  /// With four signed bytes for all lanes. The instruction broadcasts them; GCC makes two of it.
+  static NIBBLE_INLINE Int dot_broadcast(Int sum, Int unsigned8, const int8_t* signed8) {
+#ifdef NIBBLE_EMULATION
+    return dot(sum, unsigned8, broadcast32(signed8));
+#else
+    asm("vpdpbusd %2%{1to16%}, %1, %0"
+        : "+v"(sum)
+        : "v"(unsigned8), "m"(*reinterpret_cast<const int8_t(*)[4]>(signed8)));
+    return sum;
+#endif
+  }
 };
 
 }  // namespace
