@@ -210,10 +210,11 @@ class HttpServer::Impl : public httplib::Server {
 
   void with_reader(httplib::Response& response, const httplib::ContentReader& reader) {
     ConnectionExchange& exchange = *g_exchange;
+    std::string& body = exchange.request.body;
     bool too_large = false;
     const bool complete = reader([&](const char* bytes, size_t size) {
-      too_large = exchange.request.body.size() + size > options_.max_body;
-      if (!too_large) exchange.request.body.append(bytes, size);
+      too_large = body.size() + size > options_.max_body;
+      if (!too_large) body.append(bytes, size);
       return !too_large;
     });
     if (complete) {
@@ -249,8 +250,8 @@ class HttpServer::Impl : public httplib::Server {
     g_exchange = &exchange;
     const Count count(active);
     bool closed = false;
-    const bool sent =
-        process_request(connection, last, closed, [&](httplib::Request& request) { exchange.take(request); });
+    const bool sent = process_request(connection, last, closed,
+                                      [](httplib::Request& request) { g_exchange->take(request); });
     g_exchange = nullptr;
     if (exchange.taken) handler_.finished(exchange);
     if (sent && !last && !closed && exchange.taken && !exchange.close) return true;

@@ -45,8 +45,7 @@ class TokensTogether {
   static constexpr size_t kSumGroups = F.activation_groups().scale / F.activation_groups().sum;
 
   /// Of scratch memory for the columns of a packed block.
-  static constexpr size_t kBlockBytes =
-      T * (F.block + F.block / F.activation_groups().sum * sizeof(int32_t));
+  static constexpr size_t kBlockBytes = T * (F.block + F.block / F.activation_groups().sum * sizeof(int32_t));
 
   TokensTogether(const ActivationArgs& x, size_t token, size_t first_step, size_t steps, std::byte* scratch)
       : x_(x), token_(token), first_step_(first_step) {
