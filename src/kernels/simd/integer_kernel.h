@@ -29,8 +29,8 @@ __attribute__((noinline)) void multiply_unpacked(const UnpackedPanels<V, U>& pan
     for (int i = 0; i < T * R; ++i) {
       acc[i / R][i % R] = block.first == 0 ? V::zero_float() : V::load_float(waiting + i * V::kRows);
     }
-    IntegerTile<V, UnpackedPanels<V, U>, TokenRows, T>::run(panels, block.steps, {x, token}, block.first,
-                                                            acc);
+    IntegerTile<V, UnpackedPanels<V, U>, TokenRows<V>, T>::run(panels, block.steps, {x, token}, block.first,
+                                                               acc);
     if (block.last) {
       block.y.store(token, acc);
     } else {
@@ -67,14 +67,14 @@ class IntegerMatmul {
     const size_t steps = x.padded_cols / step_columns(F);
     for_each_tile<V::kPackedTokens>(args.first_token, x.tokens, [&]<int T>(size_t token) {
       if constexpr (V::kDotProduct) {
-        using Together = TokensTogether<F, T, Packed::kOffset>;
+        using Together = TokensTogether<V, F, T>;
         constexpr size_t kMost = kMatmulScratchBytes / Together::kBlockBytes * kBlockSteps;
         for (size_t first = 0; first < steps; first += kMost) {
           const size_t count = steps - first < kMost ? steps - first : kMost;
           run_steps<T>(args, Together(x, token, first, count, args.scratch), token, first, count);
         }
       } else {
-        run_steps<T>(args, TokenRows(x, token), token, 0, steps);
+        run_steps<T>(args, TokenRows<V>(x, token), token, 0, steps);
       }
     });
   }

@@ -8,10 +8,11 @@
 
 /// How a tile (IntegerTile) finds the activations of its tokens: of `chunk`, 32 columns of the first token,
 /// the others each stride() further; of `step`, the tokens' scales, one after the other; of `group`, the
-/// columns that share a sum, the tokens' sums.
+/// columns that share a sum, the tokens' sums. V, which is of one file, keeps them in that file.
 namespace nibble::simd {
 
 /// As they stand in ActivationArgs, from token `token` on.
+template <class V>
 class TokenRows {
  public:
   static constexpr bool kStarts = false;
@@ -37,11 +38,12 @@ class TokenRows {
 
 /// Of T tokens and the columns of some steps, copied to scratch memory for many panels: the tokens' chunks
 /// side by side, so that addresses are constants beside one pointer, and what the sums of codes that stand
-/// Offset above the weights start from, which takes Offset times the sum of the activations off.
-template <PackedFormat F, int T, int Offset>
+/// kOffset above the weights start from, which takes kOffset times the sum of the activations off.
+template <class V, PackedFormat F, int T>
 class TokensTogether {
  public:
-  static constexpr bool kStarts = Offset != 0;
+  static constexpr int kOffset = PackedPanel<V, F>::kOffset;
+  static constexpr bool kStarts = kOffset != 0;
   static constexpr size_t kSumGroups = F.activation_groups().scale / F.activation_groups().sum;
 
   /// Of scratch memory for the columns of a packed block.
@@ -59,7 +61,7 @@ class TokensTogether {
         memcpy(q, x.q + (token + t) * x.stride + (first_step * kChunks + chunk) * 32, 32);
     for (size_t group = 0; kStarts && group < steps * kSumGroups; ++group)
       for (int t = 0; t < T; ++t)
-        *starts++ = -Offset * x.sums[(first_step * kSumGroups + group) * x.tokens + token + t];
+        *starts++ = -kOffset * x.sums[(first_step * kSumGroups + group) * x.tokens + token + t];
   }
 
   NIBBLE_INLINE static constexpr size_t stride() { return 32; }
