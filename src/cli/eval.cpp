@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/context_option.h"
 #include "cli/json_output.h"
 #include "cli/kv_type_option.h"
 #include "cli/output_path.h"
@@ -91,10 +92,7 @@ std::string describe_windows(const PerplexityResult& result, const WindowOptions
 }
 
 std::vector<Window> windows_of(const std::string& file, const EvalFlags& options, const Engine& engine) {
-  const uint32_t most = engine.model().config().context_length;
-  if (options.windows.context > most) {
-    throw_usage("--context {} is more than the model's {}", options.windows.context, most);
-  }
+  check_context(options.windows.context, engine.model().config());
   const std::vector<int32_t> text = tokenize_file(file, engine.tokenizer());
   return make_windows(text, engine.tokenizer().vocabulary(), options.windows);
 }

@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "cli/commands.h"
+#include "cli/context_option.h"
 #include "cli/inspect_report.h"
 #include "cli/kv_type_option.h"
 #include "model/checkpoint.h"
@@ -25,9 +26,7 @@ struct InspectFlags {
 void run_inspect(const InspectFlags& options) {
   const auto checkpoint = Checkpoint::open(options.model);
   const uint32_t longest = checkpoint->config().context_length;
-  if (options.context > longest) {
-    throw UsageError(fmt::format("--context {} is more than the model's {}", options.context, longest));
-  }
+  check_context(options.context, checkpoint->config());
   const InspectReport report =
       inspect(*checkpoint, options.context > 0 ? options.context : std::min(longest, kDefaultContext),
               options.kv_type);

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/commands.h"
+#include "cli/context_option.h"
 #include "cli/kv_type_option.h"
 #include "cli/output_path.h"
 #include "cli/token_list.h"
@@ -48,7 +49,7 @@ void run_logits(const LogitsFlags& options) {
 
   const ModelConfig& config = checkpoint->config();
   const uint32_t most = config.context_length;
-  if (options.context > most) throw_usage("--context {} is more than the model's {}", options.context, most);
+  check_context(options.context, config);
   if (ids.size() > most) {
     fail("the text has {} tokens, but the model's context is {}: shorten it", ids.size(), most);
   }

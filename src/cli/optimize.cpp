@@ -16,6 +16,7 @@
 #include "base/progress.h"
 #include "cli/calibration_options.h"
 #include "cli/commands.h"
+#include "cli/context_option.h"
 #include "cli/inspect_report.h"
 #include "cli/json_output.h"
 #include "cli/kv_type_option.h"
@@ -164,10 +165,7 @@ void run_optimize(const OptimizeFlags& options) {
   const std::string text = options.text.empty() ? default_text() : options.text;
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
-  if (request.measure.context > checkpoint->config().context_length) {
-    throw_usage("--context {} is more than the model's {}", request.measure.context,
-                checkpoint->config().context_length);
-  }
+  check_context(request.measure.context, checkpoint->config());
   request.measure.context = request.measure.context > 0
                                 ? request.measure.context
                                 : std::min(kDefaultContext, checkpoint->config().context_length);
