@@ -137,7 +137,7 @@ std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, cons
   for (const ArcQuestion& question : questions) {
     const bool fits =
         std::all_of(question.choices.begin(), question.choices.end(), [&](const ArcChoice& choice) {
-          const std::string text = "Question: " + question.stem + "\nAnswer: " + choice.text;
+          const std::string text = arc_context(question) + " " + choice.text;
           return tokenizer.encode(text, {}).size() + 1 < checkpoint.config().context_length;
         });
     if (fits) result.push_back(question);

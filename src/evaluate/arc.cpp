@@ -29,7 +29,7 @@ std::string letter(size_t index) {
 }
 
 ScoreRequest continuation_request(const Tokenizer& tokenizer, const ArcQuestion& question) {
-  const std::string context = fmt::format("Question: {}\nAnswer:", question.stem);
+  const std::string context = arc_context(question);
   ScoreRequest request{encode_beginning(tokenizer, context), {}};
   for (const ArcChoice& choice : question.choices) {
     const std::vector<int32_t> whole = encode_beginning(tokenizer, context + " " + choice.text);

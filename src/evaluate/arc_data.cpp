@@ -202,6 +202,10 @@ std::vector<ArcQuestion> sample_arc(const std::vector<ArcQuestion>& questions, u
   return sample;
 }
 
+std::string arc_context(const ArcQuestion& question) {
+  return fmt::format("Question: {}\nAnswer:", question.stem);
+}
+
 std::string describe_sample(size_t sampled, size_t total, uint64_t seed) {
   if (sampled >= total) return fmt::format("all {} questions", with_commas(total));
   return fmt::format("{} of {} questions, seed {}", with_commas(sampled), with_commas(total), seed);

@@ -21,6 +21,9 @@ struct ArcQuestion {
   size_t gold = 0;                 ///< index of the right one
 };
 
+/// What a choice goes on from, after a space (ArcStyle::continuation).
+std::string arc_context(const ArcQuestion& question);
+
 /// Questions, and where they are from.
 struct ArcData {
   std::string source;  ///< as it is shown to the user: a path, or "bundled science questions"
