@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "base/error.h"
 #include "cli/commands.h"
 #include "cli/context_option.h"
 #include "cli/inspect_report.h"

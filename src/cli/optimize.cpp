@@ -135,9 +135,10 @@ std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, cons
                                  const Tokenizer& tokenizer) {
   std::vector<ArcQuestion> result;
   for (const ArcQuestion& question : questions) {
+    const std::string context = arc_context(question);
     const bool fits =
         std::all_of(question.choices.begin(), question.choices.end(), [&](const ArcChoice& choice) {
-          const std::string text = arc_context(question) + " " + choice.text;
+          const std::string text = context + " " + choice.text;
           return tokenizer.encode(text, {}).size() + 1 < checkpoint.config().context_length;
         });
     if (fits) result.push_back(question);

@@ -59,7 +59,10 @@ class IntegerMatmul {
   static const uint8_t* panel_bytes(const MatmulArgs& args, size_t row) {
     return reinterpret_cast<const uint8_t*>(args.packed) + row / kPanelRows * F.panel_bytes(args.cols);
   }
-  static Packed packed_panel(const MatmulArgs& args, size_t row) { return Packed(panel_bytes(args, row)); }
+  /// From block `first` of its columns on.
+  static Packed packed_panel(const MatmulArgs& args, size_t row, size_t first = 0) {
+    return Packed(panel_bytes(args, row), first);
+  }
 
   /// Takes the codes apart in registers.
   static void run_few(const MatmulArgs& args) {
@@ -84,7 +87,7 @@ class IntegerMatmul {
   static void run_steps(const MatmulArgs& args, const Tokens& x, size_t token, size_t first, size_t count) {
     const uint8_t* end = panel_bytes(args, args.row_end + kPanelRows - 1);
     for (size_t row = args.row_begin; row < args.row_end; row += kPanelRows) {
-      const PackedSteps<V, F> panel(Packed(panel_bytes(args, row), first / kBlockSteps), end);
+      const PackedSteps<V, F> panel(packed_panel(args, row, first / kBlockSteps), end);
       const Outputs<V, 1> y(args, row);
       typename V::Float acc[T][V::kRowVectors];
       if (first == 0) {
