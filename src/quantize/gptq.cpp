@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <span>
 
@@ -10,6 +11,7 @@
 #include "kernels/vector_ops.h"
 #include "quantize/block_grid.h"
 #include "quantize/quantize_row.h"
+#include "quantize/rtn/table.h"
 
 namespace nibble {
 
@@ -18,6 +20,12 @@ namespace {
 constexpr size_t kLane = TileMatrix::kTile;
 /// Rows that a thread rounds together: the more, the fewer times the factor is read.
 constexpr size_t kStrip = 32;
+static_assert(kStrip % kFeedbackRows == 0 && kFeedbackColumns >= kLane);
+/// Columns whose errors go to the rest of their lane in one product.
+constexpr size_t kPiece = 32;
+
+/// Values of eight rows, [columns, kFeedbackRows].
+using RowsTogether = std::array<float, kLane * kFeedbackRows>;
 
 std::vector<float> diagonal_of(const TileMatrix& m, const std::string& name) {
   std::vector<float> diagonal(m.size());
@@ -114,12 +122,16 @@ class StripRounder {
       const size_t end = std::min<size_t>(cols_, (lane + 1) * kLane);
       for (size_t place = lane * kLane; place < end;) {
         if (place % block_ == 0) choose_scales(place, out);
-        const size_t stop = std::min(end, (place / block_ + 1) * block_);
-        for (size_t r = 0; r < rows_; ++r) round_columns(r, lane, place, stop);
+        const size_t stop = std::min({end, (place / block_ + 1) * block_, place + kPiece});
+        for (size_t r = 0; r < rows_; r += kFeedbackRows) round_columns(r, place, stop - place);
+        feed_back(lane, place, stop);
         place = stop;
         if (place % block_ == 0) store_codes(out);
       }
-      feed_back(lane);
+      for (size_t next = lane + 1; next < factor_.factor.tiles(); ++next) {
+        multiply_tile(errors_.data(), kLane, rows_, factor_.factor.tile(lane, next), kLane, true,
+                      values(next, 0));
+      }
     }
     return loss_;
   }
@@ -150,49 +162,68 @@ class StripRounder {
       weights_.insert(weights_.end(), importance, importance + int64_t(block_));
     }
     quantize_blocks();
+    if (block_scales(dtype_) == BlockScales::scale) {
+      for (size_t r = 0; r < rows_; r += kFeedbackRows) try_scales(r, place);
+    }
     for (size_t r = 0; r < rows_; ++r) {
-      std::byte* block = out + r * row_bytes_ + first_ / block_ * block_bytes_;
+      std::byte* block = block_of(out, r);
       std::copy_n(&blocks_[r * block_bytes_], block_bytes_, block);
       read_scales(dtype_, block, block_, &scale_[r * block_], &offset_[r * block_]);
-      try_scales(place, r, block);
     }
   }
 
-  /// Scales around the one that suits rounding to nearest, each judged by the compensated errors that
-  /// rounding the block's columns with feedback would make.
-  void try_scales(size_t place, size_t r, std::byte* block) {
-    constexpr float kFactors[] = {0.88f, 0.92f, 0.96f, 1.04f, 1.08f, 1.12f};
-    chosen_.assign(block, block + block_bytes_);
-    if (!stretch_scale(dtype_, 1.0f, chosen_.data())) return;
-    double least = trial_loss(place, r, &scale_[r * block_], &offset_[r * block_]);
-    std::array<float, kLane> scale, offset;
+  /// Scales around those in blocks_, which suit rounding to nearest, each judged by the compensated errors
+  /// that rounding the block's columns with feedback would make: in eight rows from `row` on.
+  void try_scales(size_t row, size_t place) {
+    constexpr float kFactors[] = {1.0f, 0.88f, 0.92f, 0.96f, 1.04f, 1.08f, 1.12f};
+    const size_t rows = std::min(kFeedbackRows, rows_ - row);
+    gather(row, place, block_);
+    const auto chosen = blocks_.begin() + int64_t(row * block_bytes_);
+    tried_.assign(chosen, chosen + int64_t(rows * block_bytes_));
+    std::array<float, kFeedbackRows> scale{}, offset{}, least, losses;
+    least.fill(std::numeric_limits<float>::infinity());
     for (const float factor : kFactors) {
-      trial_ = chosen_;
-      stretch_scale(dtype_, factor, trial_.data());
-      read_scales(dtype_, trial_.data(), block_, scale.data(), offset.data());
-      const double loss = trial_loss(place, r, scale.data(), offset.data());
-      if (!(loss < least)) continue;
-      least = loss;
-      std::copy(trial_.begin(), trial_.end(), block);
+      trial_ = tried_;
+      for (size_t r = 0; r < rows; ++r) {
+        std::byte* block = &trial_[r * block_bytes_];
+        if (factor != 1.0f) stretch_scale(dtype_, factor, block);
+        std::array<float, kLane> scales, offsets;
+        read_scales(dtype_, block, block_, scales.data(), offsets.data());
+        scale[r] = scales[0];
+        offset[r] = offsets[0];
+      }
+      rounder_(piece(place, block_, scale.data(), offset.data(), 0),
+               {places_.data(), piece_errors_.data(), losses.data()});
+      for (size_t r = 0; r < rows; ++r) {
+        if (!(losses[r] < least[r])) continue;
+        least[r] = losses[r];
+        std::copy_n(&trial_[r * block_bytes_], block_bytes_, &blocks_[(row + r) * block_bytes_]);
+      }
     }
-    read_scales(dtype_, block, block_, &scale_[r * block_], &offset_[r * block_]);
   }
 
-  /// What rounding row r's block at a place would add to the loss; the block lies within one lane.
-  double trial_loss(size_t place, size_t r, const float* scale, const float* offset) {
-    const size_t at = place % kLane;
-    const float* u = factor_.factor.tile(place / kLane, place / kLane);
-    std::array<float, kLane> w;
-    std::copy_n(values(place / kLane, r) + at, block_, w.begin());
-    double loss = 0;
-    for (size_t i = 0; i < block_; ++i) {
-      const size_t j = factor_.order[place + i] - first_;
-      const float* row = u + (at + i) * kLane + at + i;
-      const float error = (w[i] - nearest(grid_, w[i], scale[j], offset[j]).value) / row[0];
-      loss += double(error) * error;
-      vector_ops().add_scaled(w.data() + i + 1, row + 1, -error, block_ - i - 1);
+  /// The values of eight rows at `columns` places of a lane into together_.
+  void gather(size_t row, size_t place, size_t columns) {
+    const size_t rows = std::min(kFeedbackRows, rows_ - row);
+    for (size_t r = 0; r < kFeedbackRows; ++r) {
+      const float* from = values(place / kLane, row + r) + place % kLane;
+      for (size_t i = 0; i < columns; ++i) together_[i * kFeedbackRows + r] = r < rows ? from[i] : 0.0f;
     }
-    return loss;
+  }
+
+  FeedbackPiece piece(size_t place, size_t columns, const float* scale, const float* offset,
+                      size_t scale_stride) const {
+    const size_t i = place % kLane;
+    const float* factor = factor_.factor.tile(place / kLane, place / kLane) + i * kLane + i;
+    return {columns,
+            grid_.levels.empty() ? nullptr : grid_.levels.data(),
+            float(grid_.largest),
+            scale,
+            offset,
+            scale_stride,
+            factor,
+            kLane,
+            together_.data()};
   }
 
   /// gathered_ to blocks_: of all rows at once, since quantizers work on several blocks side by side.
@@ -204,33 +235,46 @@ class StripRounder {
     }
   }
 
-  /// Rounds row r at places [begin, end) of one block and lane; their errors go to what follows in the lane.
-  void round_columns(size_t r, size_t lane, size_t begin, size_t end) {
-    float* w = values(lane, r);
-    const float* u = factor_.factor.tile(lane, lane);
-    for (size_t place = begin; place < end; ++place) {
-      const size_t i = place % kLane, j = factor_.order[place] - first_;
-      const size_t at = r * block_ + j;
-      const GridPoint point = nearest(grid_, w[i], scale_[at], offset_[at]);
-      const float error = (w[i] - point.value) / u[i * kLane + i];
-      codes_[at] = point.code;
-      errors_[r * kLane + i] = -error;
-      loss_ += double(error) * error;
-      vector_ops().add_scaled(w + i + 1, u + i * kLane + i + 1, -error, kLane - i - 1);
+  /// Rounds eight rows from `row` on at `columns` places of one block and lane.
+  void round_columns(size_t row, size_t place, size_t columns) {
+    gather(row, place, columns);
+    const size_t rows = std::min(kFeedbackRows, rows_ - row);
+    const auto column = [&](size_t i) { return factor_.order[place + i] - first_; };
+    for (size_t i = 0; i < columns; ++i) {
+      for (size_t r = 0; r < rows; ++r) {
+        scales_together_[i * kFeedbackRows + r] = scale_[(row + r) * block_ + column(i)];
+        offsets_together_[i * kFeedbackRows + r] = offset_[(row + r) * block_ + column(i)];
+      }
     }
+    std::array<float, kFeedbackRows> losses;
+    rounder_(piece(place, columns, scales_together_.data(), offsets_together_.data(), kFeedbackRows),
+             {places_.data(), piece_errors_.data(), losses.data()});
+    for (size_t r = 0; r < rows; ++r) {
+      loss_ += double(losses[r]);
+      float* errors = &errors_[(row + r) * kLane + place % kLane];
+      for (size_t i = 0; i < columns; ++i) {
+        errors[i] = -piece_errors_[i * kFeedbackRows + r];
+        const size_t at = size_t(places_[i * kFeedbackRows + r]);
+        codes_[(row + r) * block_ + column(i)] = grid_.order.empty() ? uint8_t(at) : grid_.order[at];
+      }
+    }
+  }
+
+  /// Gives the errors at places [begin, end) to the places behind them in the lane; those at and before them
+  /// are spoilt.
+  void feed_back(size_t lane, size_t begin, size_t end) {
+    const size_t i = begin % kLane;
+    if (end % kLane == 0) return;
+    multiply_tile(&errors_[i], kLane, rows_, factor_.factor.tile(lane, lane) + i * kLane, end - begin, true,
+                  values(lane, 0));
   }
 
   void store_codes(std::byte* out) {
-    for (size_t r = 0; r < rows_; ++r) {
-      write_codes(dtype_, &codes_[r * block_], block_, out + r * row_bytes_ + first_ / block_ * block_bytes_);
-    }
+    for (size_t r = 0; r < rows_; ++r) write_codes(dtype_, &codes_[r * block_], block_, block_of(out, r));
   }
 
-  void feed_back(size_t lane) {
-    for (size_t next = lane + 1; next < factor_.factor.tiles(); ++next) {
-      multiply_tile(errors_.data(), kLane, rows_, factor_.factor.tile(lane, next), kLane, 1.0f,
-                    values(next, 0));
-    }
+  std::byte* block_of(std::byte* out, size_t r) const {
+    return out + r * row_bytes_ + first_ / block_ * block_bytes_;
   }
 
   DType dtype_;
@@ -244,7 +288,10 @@ class StripRounder {
   std::vector<float> scale_, offset_;  // [kStrip, block] by column, of the block at hand
   std::vector<uint8_t> codes_;         // the same
   std::vector<float> gathered_, weights_;
-  std::vector<std::byte> blocks_, chosen_, trial_;
+  std::vector<std::byte> blocks_;         // [rows, block], of the block at hand
+  std::vector<std::byte> tried_, trial_;  // of eight rows, as they were and stretched
+  const FeedbackRounder rounder_ = rtn_table().feedback_rounder;
+  RowsTogether together_{}, scales_together_{}, offsets_together_{}, places_, piece_errors_;
 };
 
 }  // namespace

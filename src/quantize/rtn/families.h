@@ -20,4 +20,6 @@ FourBitEncoder learned4_encoder(DType dtype);  // NF4_DQ, FP4_DQ
 
 FloatExpander float_expander(DType dtype);  // F32, F16, BF16
 
+void round_with_feedback(const FeedbackPiece& piece, const FeedbackResult& result);
+
 }  // namespace nibble::NIBBLE_RTN_ISA

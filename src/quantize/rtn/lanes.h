@@ -36,6 +36,9 @@ inline Vec load(const float* p) {
   std::memcpy(&v, p, sizeof(v));
   return v;
 }
+inline void store(Vec v, float* p) {
+  std::memcpy(p, &v, sizeof(v));
+}
 
 inline Vec select(VecI mask, Vec yes, Vec no) {
   return mask ? yes : no;

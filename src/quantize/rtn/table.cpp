@@ -20,6 +20,6 @@ static FourBitEncoder four_bit_encoder(DType dtype, FourBitScale scale) {
   return scale == FourBitScale::learned ? learned4_encoder(dtype) : absmax4_encoder(dtype);
 }
 
-const RtnTable kTable = {row_quantizer, four_bit_encoder, float_expander};
+const RtnTable kTable = {row_quantizer, four_bit_encoder, float_expander, round_with_feedback};
 
 }  // namespace nibble::NIBBLE_RTN_ISA
