@@ -151,11 +151,13 @@ def test_the_model_writes_its_own_text_and_the_seed_repeats_it(nibble, model, tm
     ("lines.jsonl", '{"text": 5}\n', 'lines.jsonl:1: a line of calibration text has a string "text"'),
     ("lines.jsonl", '{"text": "a"}\n{"a": 1}\n', "lines.jsonl:2"),
     ("lines.jsonl", "not json\n", "lines.jsonl:1 is not valid JSON"),
+    ("binary.txt", b"some words\x00more" * 90, "binary.txt: at byte 10 it is no UTF-8 text"),
+    ("latin.txt", "caf\u00e9 ".encode("latin-1") * 90, "latin.txt: at byte 3 it is no UTF-8 text"),
     ("absent.txt", None, "absent.txt")])
 def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
     path = tmp_path / name
     if content is not None:
-        path.write_text(content)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
     result = quantize(nibble, model, tmp_path / "out.gguf", "--calibration", path, check=False)
     assert result.returncode == 1 and result.stderr.count("\n") == 1
     assert message in result.stderr

@@ -291,6 +291,13 @@ def test_errors(nibble, tiny, questions, text, tmp_path):
     assert status == 2 and "256" in message
     status, message = failure(nibble, tiny.path, "--perplexity", text, "--context", 64, "--stride", 65)
     assert status == 2 and "--stride 65" in message and "64" in message
+    short = tmp_path / "short.txt"
+    short.write_text("so few")
+    status, message = failure(nibble, tiny.path, "--perplexity", short, "--context", 64)
+    assert status == 1 and f"{short} has" in message and "longer text" in message
+    short.write_bytes(b"\xff\xfe\x00")
+    status, message = failure(nibble, tiny.path, "--perplexity", short, "--context", 64)
+    assert status == 1 and f"{short}: at byte 0 it is no UTF-8 text" in message
     long = tmp_path / "long.jsonl"
     long.write_text(question_lines([("long", "word " * 300, ["a", "b", "c"], "A")]))
     status, message = failure(nibble, tiny.path, "--arc", long)

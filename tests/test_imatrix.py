@@ -54,6 +54,18 @@ def expected_first_input(model, text):
     return (x**2).sum(axis=0)
 
 
+def test_a_model_with_a_nan_gives_no_imatrix(nibble, model, text, tmp_path):
+    damaged = bytearray(model.read_bytes())
+    tensor = tensors_of(model)["blk.0.ffn_down.weight"]
+    struct.pack_into("<f", damaged, tensor.data_offset, float("nan"))
+    (tmp_path / "damaged.gguf").write_bytes(damaged)
+    failed = nibble("imatrix", tmp_path / "damaged.gguf", "-o", tmp_path / "i.gguf", "--calibration", text, *FLAGS,
+                    check=False)
+    assert failed.returncode == 1 and failed.stderr.count("\n") == 1
+    assert "blk.1.attn_q.weight: the calibration gave inputs that are not finite" in failed.stderr
+    assert not (tmp_path / "i.gguf").exists()
+
+
 def test_the_first_layers_input_is_what_numpy_says(model, text, imatrix):
     np.testing.assert_allclose(sums_of(imatrix)["blk.0.attn_q.weight"], expected_first_input(model, text), rtol=1e-4)
 

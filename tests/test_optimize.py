@@ -157,7 +157,14 @@ def test_the_memory_bound_counts_the_cache(optimize, nibble, model, tmp_path):
     (["--max-size", "90kB", "--metric", "kld", "--max-loss", "0.0005"], "or --max-loss"),
     (["--max-loss", "0"], "--max-loss 0: write a number above 0"),
     (["--metric", "kld"], "--metric kld says what --max-loss bounds"),
-    (["--types", "q9_9"], "'q9_9' is no tensor type"),
+    (["--types", "q9_9"], "'q9_9' is no tensor type; there is F32, F16"),
+    (["--types", "standard,-all"], "no type is left"),
+    (["--max-loss", "1"], "--max-loss 1 is 100%: write 1%"),
+    (["--metric", "arc", "--max-loss", "100%"], "that is every question"),
+    (["--metric", "arc", "--max-loss", "5%"], "6 questions cannot prove so little with 95% confidence, even with none "
+                                              "lost; it takes 52 at least"),
+    # Predictions of speed are corrected by measuring before they refuse.
+    (["--min-speed", "900000"], "the model that was built breaks --min-speed 900000"),
 ])
 def test_what_can_not_be_done_is_said_and_leaves_nothing(optimize, tmp_path, flags, told):
     failed = optimize(*flags, check=False)
@@ -190,6 +197,30 @@ def test_an_analysis_of_another_model_is_refused(optimize, tmp_path):
     assert "does not fit this model" in refused(whole)
     whole["tensors"][0]["name"] = "blk.9.attn_q.weight"
     assert "blk.9.attn_q.weight" in refused(whole)
+
+
+def test_an_analysis_of_other_weights_in_the_same_shape_is_refused(nibble, optimize, tmp_path):
+    other = tiny_model.write(tmp_path / "other.gguf", hidden=64, ffn=256, layers=2, seed=9)
+    optimize("--max-size", "300kB", "--report", tmp_path / "report")
+    analysis = tmp_path / "report" / "analysis.json"
+    failed = optimize("--max-size", "300kB", "--analysis", analysis, model=other, out="b.gguf", check=False)
+    assert failed.returncode == 1 and "other weights of the same shape" in failed.stderr
+    old = json.loads(analysis.read_text())
+    analysis.write_text(json.dumps({"tensors": old["tensors"]}))
+    failed = optimize("--max-size", "300kB", "--analysis", analysis, out="b.gguf", check=False)
+    assert failed.returncode == 1 and "earlier version of nibble" in failed.stderr
+
+
+def test_an_analysis_brings_its_calibration(nibble, optimize, model, data, tmp_path):
+    optimize("--max-size", "200kB", "--report", tmp_path / "first")
+    analysis = tmp_path / "first" / "analysis.json"
+    made_with = json.loads(analysis.read_text())["calibration"]
+    assert made_with == {"source": str(data / "calibration.txt"), "sequences": 6, "tokens": 24, "seed": 1}
+    result = json.loads(nibble("optimize", model, "-o", tmp_path / "b.gguf", "--analysis", analysis, "--max-size", "300kB",
+                               "--text", data / "held_out.txt", "--arc", data / "arc.jsonl", "--chunks", 2, "--quiet",
+                               "--report", tmp_path / "second", "--json").stdout)
+    assert result["recipe"]["calibration"] == made_with
+    assert (tmp_path / "second" / "analysis.json").read_text() == analysis.read_text()
 
 
 def test_the_real_model_within_one_bound(nibble, smol_model, data, tmp_path):

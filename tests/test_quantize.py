@@ -101,8 +101,9 @@ def test_float32_is_the_exact_value_of_the_source(nibble, smol_model, source, tm
 def test_a_repeated_quantization_copies_what_has_the_type_already(nibble, small_model, tmp_path):
     once, twice = tmp_path / "once.gguf", tmp_path / "twice.gguf"
     nibble("quantize", small_model, "-o", once, "--type", "q4_0", "--pure", "--quiet")
-    nibble("quantize", once, "-o", twice, "--type", "q4_0", "--pure", "--quiet")
+    said = nibble("quantize", once, "-o", twice, "--type", "q4_0", "--pure", "--quiet").stdout
     assert once.read_bytes() == twice.read_bytes()
+    assert "tensors had its type already and was copied" in said
 
 
 @pytest.mark.parametrize("flags, dtype, bits, largest_error", [
@@ -241,6 +242,8 @@ def test_what_fell_back_is_told_by_type(nibble, tmp_path):
     said = nibble("quantize", model, "-o", tmp_path / "o.gguf", "--type", "q2_k", "--quiet").stdout
     types = {line.split(" became ")[1].split(":")[0] for line in said.splitlines() if " became " in line}
     assert types == {"Q8_0", "IQ4_NL"}, said
+    assert "became IQ4_NL: its rows do not divide by the block of Q2_K" in said
+    assert "became Q8_0: its rows do not divide by the block of Q6_K" in said
 
 
 def test_single_tensors_get_types_of_their_own(nibble, small_model, tmp_path):
@@ -287,6 +290,9 @@ def test_a_recipe_names_its_method(nibble, small_model, tmp_path, kind, method):
      "it may be 'rtn'"),
     ('{"nibble_recipe": 1, "type": "q4_0", "method": "gptq", "calibration": {"source": "self", "sequences": 0}}',
      "'sequences' is 0"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "tensor": {}}', "'tensor' is no key of a recipe; those here are"),
+    ('{"nibble_recipe": 1, "type": "q4_0", "tensors": {"output.weight": {"type": "q8_0", "group": 64}}}',
+     "'group' is no key"),
     ('{"nibble_recipe": 1, "type": "q8_s50"}', "recipe.json: Q8_S50 is how pruned matrices are stored"),
     ('{"nibble_recipe": 1, "type": "q4_0", "tensors": {"blk.0.attn_v.weight": "q4_s50"}}',
      "recipe.json: Q4_S50 is how pruned matrices are stored"),

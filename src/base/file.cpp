@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace nibble {
 
@@ -237,6 +238,13 @@ std::string read_file(const std::filesystem::path& path) {
     fail("cannot open {}: {}", path.string(), stream ? "it is a directory" : last_error());
   }
   return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+std::string read_text_file(const std::filesystem::path& path) {
+  std::string text = read_file(path);
+  const size_t bad = std::min(find_invalid_utf8(text), text.find('\0'));
+  if (bad >= text.size()) return text;
+  fail("{}: at byte {} it is no UTF-8 text; convert it, or name a text file", path.string(), bad);
 }
 
 void write_file(const std::filesystem::path& path, std::string_view content) {

@@ -101,6 +101,8 @@ class FileLock {
 
 /// The whole content of a file. Throws Error naming the path.
 std::string read_file(const std::filesystem::path& path);
+/// The same of a text. Throws Error, with the offset, where it is no UTF-8 or holds a zero byte.
+std::string read_text_file(const std::filesystem::path& path);
 
 /// Writes the whole content through OutputFile.
 void write_file(const std::filesystem::path& path, std::string_view content);

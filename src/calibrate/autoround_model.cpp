@@ -80,7 +80,7 @@ LayerTensors AutoroundModel::next_layer() {
     return Linear::pack(tensor, select_kernel(tensor.dtype, selected_isa(), ActivationForm::f32), pool_);
   };
   const LayerStatistics statistics =
-      gather_statistics(original_, config, load_layer(checkpoint_, layer_, pack_exact), true,
+      gather_statistics(original_, config, layer_, load_layer(checkpoint_, layer_, pack_exact), true,
                         InputStatistics::Kind::diagonal, pool_);
   LayerBytes bytes;
   {

@@ -78,7 +78,7 @@ std::vector<std::string> arc_documents(const fs::path& directory) {
 std::vector<std::string> read_documents(const fs::path& source) {
   if (fs::is_directory(source)) return arc_documents(source);
   if (source.extension() == ".jsonl") return json_lines(source);
-  return {read_file(source)};
+  return {read_text_file(source)};
 }
 
 std::vector<int32_t> tokenize(const std::vector<std::string>& documents, const Tokenizer& tokenizer) {

@@ -26,7 +26,7 @@ LayerTensors FoldedModel::next_layer() {
   {
     const auto pack = [&](const TensorView& matrix) { return Linear::pack(matrix, pool_); };
     const LayerStatistics statistics = gather_statistics(
-        run_, checkpoint_.config(), load_layer(checkpoint_, layer_, pack), true, kind_, pool_);
+        run_, checkpoint_.config(), layer_, load_layer(checkpoint_, layer_, pack), true, kind_, pool_);
     for (size_t i = 0; i < kInputMatrices.size(); ++i) inputs.push_back(choose(i, statistics[i]));
   }
   LayerTensors result;

@@ -21,7 +21,7 @@ LayerTensors GptqModel::next_layer() {
     std::deque<TensorBytes> memory;
     const LayerWeights weights = load_layer_to_watch(checkpoint_, layer_, memory, pool_);
     const LayerStatistics statistics =
-        gather_statistics(run_, config, weights, false, InputStatistics::Kind::hessian, pool_);
+        gather_statistics(run_, config, layer_, weights, false, InputStatistics::Kind::hessian, pool_);
     for (size_t input = 0; input < kInputMatrices.size(); ++input) {
       std::vector<const TensorView*> tensors;
       for (const std::string& part : kInputMatrices[input]) {

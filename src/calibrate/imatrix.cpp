@@ -65,7 +65,7 @@ Imatrix collect_imatrix(const Checkpoint& checkpoint, const CalibrationData& dat
   for (uint32_t layer = done; layer < config.n_layers; ++layer) {
     const LayerWeights weights =
         load_layer(checkpoint, layer, [&](const TensorView& tensor) { return Linear::pack(tensor, pool); });
-    const LayerStatistics statistics = gather_statistics(run, config, weights, true, kKind, pool);
+    const LayerStatistics statistics = gather_statistics(run, config, layer, weights, true, kKind, pool);
     for (size_t input = 0; input < kInputMatrices.size(); ++input) {
       for (const std::string& part : kInputMatrices[input]) {
         result.entries[fmt::format("blk.{}.{}", layer, part)] = entry_of(statistics[input]);

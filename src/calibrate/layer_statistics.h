@@ -20,10 +20,13 @@ inline const std::array<std::vector<std::string>, 4> kInputMatrices = {{
 /// Statistics of a layer's inputs, indexed by LayerInput.
 using LayerStatistics = std::vector<InputStatistics>;
 
-/// Runs all sequences through a layer and gathers the statistics of its inputs.
-LayerStatistics gather_statistics(CalibrationRun& run, const ModelConfig& config, const LayerWeights& weights,
-                                  bool advance, InputStatistics::Kind kind, ThreadPool& pool);
-/// The statistics of the output matrix' input, after the last layer.
+/// Runs all sequences through layer `layer` and gathers the statistics of its inputs. Throws Error naming the
+/// first matrix whose inputs are not finite: weights before it are damaged.
+LayerStatistics gather_statistics(CalibrationRun& run, const ModelConfig& config, uint32_t layer,
+                                  const LayerWeights& weights, bool advance, InputStatistics::Kind kind,
+                                  ThreadPool& pool);
+/// The statistics of the output matrix' input, after the last layer. Throws Error as gather_statistics()
+/// does.
 InputStatistics gather_output_statistics(CalibrationRun& run, const ModelConfig& config,
                                          InputStatistics::Kind kind, ThreadPool& pool);
 

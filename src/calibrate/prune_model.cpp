@@ -44,7 +44,7 @@ LayerTensors PruneModel::next_layer() {
     std::deque<TensorBytes> memory;
     const LayerWeights weights = load_layer_to_watch(checkpoint_, layer_, memory, pool_);
     const LayerStatistics statistics =
-        gather_statistics(run_, checkpoint_.config(), weights, false, kind, pool_);
+        gather_statistics(run_, checkpoint_.config(), layer_, weights, false, kind, pool_);
     for (size_t i = 0; i < kInputMatrices.size(); ++i) prune(kInputMatrices[i], statistics[i], result);
   }
   run_.run_layer(load_quantized_layer(checkpoint_, layer_, result, types_, pool_), true, nullptr);

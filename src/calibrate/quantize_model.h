@@ -26,7 +26,7 @@ struct QuantizeSummary {
   struct Tensor {
     std::string name;
     DType from, to;
-    bool fallback;  ///< its rows do not divide by the block of the type that the recipe gave it
+    std::optional<DType> fallback;  ///< the recipe's type, where its rows do not divide by its block
     uint64_t elements, bytes;
     /// The recipe's type where it could not hold the tensor and `to` took its place.
     std::optional<DType> promoted_from = std::nullopt;

@@ -167,10 +167,10 @@ Recipe make_recipe(const RecipeRequest& request) {
 }
 
 RecipeChoice recipe_choice(const Recipe& recipe, const ModelConfig& config, const TensorView& tensor) {
-  if (tensor.shape.size() < 2) return {DType::F32, false};
+  if (tensor.shape.size() < 2) return {DType::F32, std::nullopt};
   const DType wanted = matrix_dtype(recipe, config, tensor);
   const DType dtype = fallback_dtype(wanted, tensor.cols());
-  return {dtype, dtype != wanted};
+  return {dtype, dtype != wanted ? std::optional(wanted) : std::nullopt};
 }
 
 void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
@@ -189,7 +189,8 @@ void set_tensor_types(Recipe& recipe, const std::string& pattern, DType dtype,
   }
   if (!found)
     throw_usage(
-        "--tensor-type {}: no matrix of this model has such a name; 'nibble inspect --tensors' lists them",
+        "--tensor-type {}: no matrix of this model has such a name; 'nibble inspect --tensors' lists them, "
+        "and norms and biases stay F32",
         pattern);
 }
 

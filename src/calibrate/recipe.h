@@ -47,7 +47,7 @@ std::vector<std::string> recipe_names();
 
 struct RecipeChoice {
   DType dtype;
-  bool fallback;  ///< the rows do not divide by the block of the type that the recipe names
+  std::optional<DType> fallback;  ///< what the recipe names, where the rows do not divide by its block
 };
 
 /// The type of one tensor under the recipe, after the fallback for rows that do not divide by its block

@@ -1,6 +1,7 @@
 #include "calibrate/recipe_file.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -35,6 +36,14 @@ class Reader {
     fail("{}: {}", path_, fmt::format(text, std::forward<Args>(args)...));
   }
 
+  /// A key that nothing reads is a mistake, or of another version.
+  void check_keys(const ordered_json& object, std::initializer_list<std::string_view> known) const {
+    if (!object.is_object()) refuse("{} stands where an object is expected", object.dump());
+    for (const auto& [key, value] : object.items()) {
+      if (std::find(known.begin(), known.end(), key) != known.end()) continue;
+      refuse("'{}' is no key of a recipe; those here are {}", key, fmt::join(known, ", "));
+    }
+  }
   const ordered_json& member(const ordered_json& object, const std::string& key) const {
     if (!object.contains(key)) refuse("the recipe has no '{}'", key);
     return object[key];
@@ -53,7 +62,7 @@ class Reader {
   DType dtype(const ordered_json& value, const std::string& key) const {
     const std::string name = text(value, key);
     const auto found = dtype_from_name(name);
-    if (!found) refuse("'{}' of {} is no tensor type; 'nibble quantize --help' lists them", name, key);
+    if (!found) refuse("'{}' of {} is no tensor type; there is {}", name, key, dense_type_names());
     if (const auto dense = dense_dtype(*found)) {
       refuse("{} is how pruned matrices are stored: name {} for {}", dtype_name(*found), dtype_name(*dense),
              key);
@@ -63,6 +72,7 @@ class Reader {
   /// A type, or {"type", "method"}: the method is the recipe's, or rtn.
   TensorRecipe tensor(const ordered_json& value, const std::string& name, const std::string& method) const {
     if (!value.is_object()) return {dtype(value, name)};
+    check_keys(value, {"type", "method"});
     TensorRecipe result{dtype(member(value, "type"), name)};
     if (!value.contains("method")) return result;
     const std::string own = text(value["method"], "method");
@@ -73,6 +83,7 @@ class Reader {
     return result;
   }
   RecipeFile::Calibration calibration(const ordered_json& json) const {
+    check_keys(json, {"source", "sequences", "tokens", "seed"});
     RecipeFile::Calibration result;
     result.options.source = text(member(json, "source"), "source");
     result.options.sequences = count(json, "sequences", 1, 65536);
@@ -106,6 +117,7 @@ RecipeFile read_recipe(const std::filesystem::path& path) {
   if (json[kMark] != kVersion) {
     reader.refuse("it is of version {}; this program reads {}", json[kMark].dump(), kVersion);
   }
+  reader.check_keys(json, {kMark, "name", "type", "method", "calibration", "tensors"});
   RecipeFile result;
   result.type = reader.text(reader.member(json, "type"), "type");
   result.recipe = base_recipe(result.type, reader);
@@ -120,16 +132,21 @@ RecipeFile read_recipe(const std::filesystem::path& path) {
   return result;
 }
 
+ordered_json to_json(const RecipeFile::Calibration& calibration) {
+  return {{"source", calibration.options.source},
+          {"sequences", calibration.options.sequences},
+          {"tokens", calibration.options.tokens},
+          {"seed", calibration.seed}};
+}
+
+RecipeFile::Calibration calibration_from_json(const ordered_json& json, const std::string& file) {
+  return Reader(file).calibration(json);
+}
+
 ordered_json to_json(const RecipeFile& file) {
   ordered_json json = {
       {kMark, kVersion}, {"name", file.recipe.name}, {"type", file.type}, {"method", file.method}};
-  if (file.calibration) {
-    const CalibrationOptions& options = file.calibration->options;
-    json["calibration"] = {{"source", options.source},
-                           {"sequences", options.sequences},
-                           {"tokens", options.tokens},
-                           {"seed", file.calibration->seed}};
-  }
+  if (file.calibration) json["calibration"] = to_json(*file.calibration);
   ordered_json& tensors = json["tensors"] = ordered_json::object();
   for (const auto& [name, own] : file.recipe.tensors) {
     if (own.nearest) {

@@ -32,4 +32,8 @@ RecipeFile read_recipe(const std::filesystem::path& path);
 
 nlohmann::ordered_json to_json(const RecipeFile& recipe);
 
+/// The "calibration" of a recipe by itself; `file` begins the errors.
+nlohmann::ordered_json to_json(const RecipeFile::Calibration& calibration);
+RecipeFile::Calibration calibration_from_json(const nlohmann::ordered_json& json, const std::string& file);
+
 }  // namespace nibble

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <mutex>
 
-#include "base/error.h"
 #include "calibrate/tensor_writer.h"
 
 namespace nibble {
@@ -14,11 +13,6 @@ SmoothQuantModel::SmoothQuantModel(const Checkpoint& checkpoint, const Calibrati
     : FoldedModel(checkpoint, data, types, InputStatistics::Kind::maxima, pool), options_(options) {}
 
 ColumnScales SmoothQuantModel::choose(size_t input, const InputStatistics& statistics) const {
-  for (size_t j = 0; j < statistics.squares().size(); ++j) {
-    if (std::isfinite(statistics.squares()[j])) continue;
-    fail("{}: the calibration gave inputs that are not finite (channel {}); the model's weights are damaged",
-         tensor(kInputMatrices[input].front()).name, j);
-  }
   return {smoothquant_scales(over_shared_channels(input, statistics.maxima()),
                              over_shared_channels(input, largest_weights(input)), options_.alpha),
           {}};

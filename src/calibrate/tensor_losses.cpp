@@ -360,8 +360,8 @@ std::vector<TensorLosses> measure_tensor_losses(const Checkpoint& checkpoint,
     {
       std::deque<TensorBytes> memory;
       const LayerWeights weights = load_layer_to_watch(checkpoint, layer, memory, pool);
-      seen = gather_statistics(fit_run, config, weights, true, kKind, pool);
-      unseen = gather_statistics(held_run, config, weights, true, kKind, pool);
+      seen = gather_statistics(fit_run, config, layer, weights, true, kKind, pool);
+      unseen = gather_statistics(held_run, config, layer, weights, true, kKind, pool);
     }
     const auto names = layer_matrix_names(layer);
     size_t next = 0;

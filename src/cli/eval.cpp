@@ -94,7 +94,9 @@ std::string describe_windows(const PerplexityResult& result, const WindowOptions
 std::vector<Window> windows_of(const std::string& file, const EvalFlags& options, const Engine& engine) {
   check_context(options.windows.context, engine.model().config());
   const std::vector<int32_t> text = tokenize_file(file, engine.tokenizer());
-  return make_windows(text, engine.tokenizer().vocabulary(), options.windows);
+  WindowOptions windows = options.windows;
+  windows.source = file;
+  return make_windows(text, engine.tokenizer().vocabulary(), windows);
 }
 
 ordered_json run_perplexity(const EvalFlags& options, Engine& engine) {

@@ -125,8 +125,11 @@ void print_metadata(const nlohmann::ordered_json& metadata) {
   if (metadata.empty()) return;
   fmt::print("\n{}\n", heading("Made by nibble"));
   for (const auto& [key, value] : metadata.items()) {
-    if (value.is_array()) continue;  // long lists, such as a tokenizer's rules; --json has them
-    fmt::print("  {:<24} {}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+    if (value.is_array()) continue;  // long lists, such as a tokenizer's rules; --json has it
+    const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+    constexpr size_t kLong = 400;  // a recipe names every matrix
+    fmt::print("  {:<24} {}\n", key,
+               text.size() <= kLong ? text : fmt::format("{} bytes; --json has them", text.size()));
   }
 }
 

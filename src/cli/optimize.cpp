@@ -24,6 +24,7 @@
 #include "cli/size_option.h"
 #include "engine/vocabulary_loader.h"
 #include "evaluate/arc_data.h"
+#include "optimize/analysis_file.h"
 #include "optimize/optimizer.h"
 #include "optimize/report.h"
 
@@ -78,7 +79,7 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
   if (options.given("--max-size")) request.max_size = options.max_size;
   if (options.given("--max-memory")) request.max_memory = options.max_memory;
   if (options.given("--min-speed")) request.min_speed = options.min_speed;
-  if (options.given("--max-loss")) request.max_loss = parse_loss(options.max_loss);
+  if (options.given("--max-loss")) request.max_loss = parse_loss(request.metric, options.max_loss);
   if (!request.bounded()) request.max_loss = 0.01;
   request.candidates.types = parse_types(options.types);
   const auto has = [&](const char* name) {
@@ -86,12 +87,7 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
   };
   request.candidates.nearest = has("rtn");
   request.candidates.gptq = has("gptq");
-  if (!options.analysis.empty()) {
-    request.analysis = options.analysis;
-  } else if (!options.report.empty()) {
-    request.save_analysis = fs::path(options.report) / "analysis.json";
-  }
-  request.calibration = {options.calibration.options, options.calibration.seed};
+  if (!options.report.empty()) request.save_analysis = fs::path(options.report) / "analysis.json";
   request.measure.threads = options.common.threads;
   request.measure.affinity = options.common.affinity;
   return request;
@@ -146,6 +142,33 @@ std::vector<ArcQuestion> fitting(const std::vector<ArcQuestion>& questions, cons
   return result;
 }
 
+/// A sample of the questions; all of them where their answers are what is bounded, unless --limit says
+/// otherwise. Throws UsageError when they are too few to prove the bound.
+void add_questions(const OptimizeFlags& options, const OptimizeRequest& request, const Checkpoint& checkpoint,
+                   const Tokenizer& tokenizer, HeldOut& held_out) {
+  const bool bounded = request.metric == LossMetric::arc;
+  const ArcData arc = options.arc.empty() ? find_arc(std::nullopt) : find_arc(options.arc);
+  const uint64_t limit = bounded && !options.given("--limit") ? 0 : options.limit;
+  held_out.questions = fitting(sample_arc(arc.questions, limit, 0), checkpoint, tokenizer);
+  const size_t count = held_out.questions.size();
+  held_out.arc_source = fmt::format("{} of {}", describe_sample(count, arc.questions.size(), 0), arc.source);
+  if (!bounded || count >= questions_to_prove(*request.max_loss)) return;
+  throw_usage(
+      "--max-loss {} with --metric arc: {} questions cannot prove so little with 95% confidence, even with "
+      "none lost; it takes {} at least: raise --limit, give more with --arc, or allow more loss",
+      bound_text(request.metric, *request.max_loss), count, questions_to_prove(*request.max_loss));
+}
+
+/// The calibration of the flags, or of the analysis where they name none. Its errors are known then; what is
+/// left to do with it is to build the model.
+CalibrationFlags calibration_of(const OptimizeFlags& options, const OptimizeRequest& request) {
+  CalibrationFlags calibration = options.calibration;
+  if (!request.analysis || calibration.given()) return calibration;
+  calibration.options = request.analysis->calibration.options;
+  calibration.seed = request.analysis->calibration.seed;
+  return calibration;
+}
+
 /// What the analysis and the measurements depend on. Bounds may change when an interrupted run goes on.
 RunState::Job job_of(const OptimizeFlags& options, const OptimizeRequest& request, const std::string& text) {
   const std::string analysis =
@@ -162,7 +185,6 @@ void run_optimize(const OptimizeFlags& options) {
   check(options);
   Progress::set_quiet(options.common.quiet);
   OptimizeRequest request = request_of(options);
-  const ArcData arc = options.arc.empty() ? find_arc(std::nullopt) : find_arc(options.arc);
   const std::string text = options.text.empty() ? default_text() : options.text;
   ThreadPool pool(options.common.threads, options.common.affinity);
   const auto checkpoint = Checkpoint::open(options.model);
@@ -171,8 +193,11 @@ void run_optimize(const OptimizeFlags& options) {
                                 ? request.measure.context
                                 : std::min(kDefaultContext, checkpoint->config().context_length);
   const auto tokenizer = Tokenizer::create(load_vocabulary(*checkpoint));
-  HeldOut held_out;
-  CalibrationFlags calibration = options.calibration;
+  if (!options.analysis.empty()) request.analysis = read_analysis(options.analysis, *checkpoint);
+  CalibrationFlags calibration = calibration_of(options, request);
+  request.calibration = {calibration.options, calibration.seed};
+  HeldOut held_out, questions;
+  add_questions(options, request, *checkpoint, *tokenizer, questions);
   if (!text.empty()) {
     held_out = held_out_of(options, text, *checkpoint, *tokenizer);
   } else {
@@ -186,9 +211,8 @@ void run_optimize(const OptimizeFlags& options) {
   const auto state =
       calibration.begin(options.output + ".optimize", job_of(options, request, text), checkpoint, pool);
   if (text.empty()) held_out = held_out_of(options, *state);
-  held_out.questions = fitting(sample_arc(arc.questions, options.limit, 0), *checkpoint, *tokenizer);
-  held_out.arc_source = fmt::format(
-      "{} of {}", describe_sample(held_out.questions.size(), arc.questions.size(), 0), arc.source);
+  held_out.questions = std::move(questions.questions);
+  held_out.arc_source = std::move(questions.arc_source);
   const auto say = [&](const std::string& line) {
     if (!options.common.quiet && !options.json.to_stdout()) fmt::print("{}\n", line);
     std::fflush(stdout);
@@ -260,7 +284,9 @@ void add_optimize(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--arc", options->arc, "Questions to measure on; see 'nibble eval --help'")
       ->type_name("PATH");
-  command->add_option("--limit", options->limit, "Ask a random sample of so many questions")
+  command
+      ->add_option("--limit", options->limit,
+                   "Ask a random sample of so many questions; with --metric arc all, by default")
       ->check(at_least_one())
       ->capture_default_str();
   command
@@ -275,8 +301,8 @@ void add_optimize(CLI::App& app) {
       ->capture_default_str();
   command
       ->add_option("--analysis", options->analysis,
-                   "Other bounds for the same model: take sensitivities and errors from the analysis.json of "
-                   "an earlier --report")
+                   "Other bounds for the same model: take sensitivities, errors and calibration from the "
+                   "analysis.json of an earlier --report")
       ->type_name("FILE");
   command
       ->add_option("--report", options->report,

@@ -117,15 +117,6 @@ void check_method(const QuantizeFlags& options, const Recipe& recipe) {
               options.request.double_quant ? "leave --double-quant out" : "use --method rtn");
 }
 
-/// "F32, F16, ...": the types that a single tensor may be given.
-std::string dense_type_names() {
-  std::string names;
-  for (const DTypeInfo& info : all_dtypes()) {
-    if (!dense_dtype(info.dtype)) names += (names.empty() ? "" : ", ") + std::string(info.name);
-  }
-  return names;
-}
-
 DType dtype_option(const std::string& flag, const std::string& name) {
   const auto dtype = dtype_from_name(name);
   if (!dtype) throw_usage("{} {}: unknown tensor type; there is {}", flag, name, dense_type_names());
@@ -201,7 +192,7 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
     tensors.push_back({{"name", t.name},
                        {"from", dtype_name(t.from)},
                        {"to", dtype_name(t.to)},
-                       {"fallback", t.fallback},
+                       {"fallback", t.fallback.has_value()},
                        {"bytes", t.bytes},
                        {"cosine", t.cosine},
                        {"relative_error", t.relative_error}});
@@ -216,18 +207,36 @@ nlohmann::json summary_json(const QuantizeFlags& options, const Recipe& recipe,
           {"tensors", tensors}};
 }
 
-/// Of the tensors that a condition holds for: those of each type by the first of them and their number.
-template <typename Condition>
-void print_tensors(const QuantizeSummary& summary, Condition condition, const char* why) {
-  std::map<DType, std::pair<std::string, size_t>> by_type;
+/// Of the tensors that did not become what the recipe says: those of each type and reason by the first of
+/// them and their number.
+void print_others(const QuantizeSummary& summary) {
+  std::map<std::pair<DType, std::string>, std::pair<std::string, size_t>> groups;
   for (const QuantizeSummary::Tensor& tensor : summary.tensors) {
-    if (condition(tensor)) ++by_type.try_emplace(tensor.to, tensor.name, 0).first->second.second;
+    std::string why;
+    if (tensor.promoted_from) {
+      why = fmt::format("its values are beyond what the recipe's type holds, {}",
+                        dtype_name(*tensor.promoted_from));
+    } else if (tensor.fallback) {
+      why = fmt::format("its rows do not divide by the block of {}", dtype_name(*tensor.fallback));
+    } else {
+      continue;
+    }
+    ++groups.try_emplace({tensor.to, why}, tensor.name, 0).first->second.second;
   }
-  for (const auto& [type, tensors] : by_type) {
+  for (const auto& [group, tensors] : groups) {
     const auto& [first, count] = tensors;
     fmt::print("  {}{} became {}: {}\n", first, count > 1 ? fmt::format(" (and {} more)", count - 1) : "",
-               dtype_name(type), why);
+               dtype_name(group.first), group.second);
   }
+}
+
+/// A method has nothing to choose for tensors that are in their type already.
+void print_copied(const QuantizeSummary& summary) {
+  const auto copied = [](const auto& t) { return t.from == t.to && has_grid(t.to) && t.relative_error == 0; };
+  const auto count = std::count_if(summary.tensors.begin(), summary.tensors.end(), copied);
+  if (count == 0) return;
+  fmt::print("  {} had its type already and was copied\n",
+             count == 1 ? "1 tensor" : fmt::format("each of {} tensors", count));
 }
 
 void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t source_bytes,
@@ -242,12 +251,8 @@ void print_summary(const QuantizeFlags& options, const Recipe& recipe, uint64_t 
                                       [](const auto& a, const auto& b) { return a.cosine < b.cosine; });
   fmt::print("  {} tensors checked against their source: cosine {:.4f} or more ({})\n",
              summary.tensors.size(), least->cosine, least->name);
-  print_tensors(
-      summary, [](const auto& t) { return t.promoted_from.has_value(); },
-      "its values are beyond what the recipe's type holds");
-  print_tensors(
-      summary, [](const auto& t) { return t.fallback && !t.promoted_from; },
-      "its rows do not divide by the block of the type that the recipe names");
+  print_copied(summary);
+  print_others(summary);
 }
 
 /// An importance matrix may be of a part of the model, or of another one.

@@ -74,8 +74,34 @@ Interval paired_bootstrap(std::span<const double> differences, uint64_t seed, in
   return {quantile(means, 0.025), quantile(means, 0.975)};
 }
 
+namespace {
+
+/// (observed - supposed difference) / its standard error where the difference is `supposed`: with the maximum
+/// likelihood of the discordant pairs under that constraint.
+double paired_score(double n, double first, double second, double supposed) {
+  const double b = (2 * n - first + second) * supposed - first - second;
+  const double c = -second * supposed * (1 - supposed);
+  const double second_share = (std::sqrt(b * b - 8 * n * c) - b) / (4 * n);
+  const double variance = n * (2 * second_share + supposed * (1 - supposed));
+  return variance > 0 ? (first - second - n * supposed) / std::sqrt(variance) : 0;
+}
+
+}  // namespace
+
+double paired_score_upper(uint64_t n, uint64_t first, uint64_t second, double z) {
+  if (n == 0) return 1;
+  const double count = double(n), most = double(first), least = double(second);
+  double low = (most - least) / count, high = 1;
+  for (int i = 0; i < 60; ++i) {
+    const double middle = (low + high) / 2;
+    (paired_score(count, most, least, middle) > -z ? low : high) = middle;
+  }
+  return high;
+}
+
 PairedDifference compare_paired(const std::vector<bool>& a, const std::vector<bool>& b, uint64_t seed) {
   PairedDifference result;
+  result.n = a.size();
   std::vector<double> differences(a.size());
   for (size_t i = 0; i < a.size(); ++i) {
     differences[i] = double(b[i]) - double(a[i]);

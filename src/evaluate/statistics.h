@@ -37,8 +37,15 @@ double quantile(std::span<const double> sorted, double q);
 /// split at least as uneven.
 double mcnemar_exact(uint64_t first, uint64_t second);
 
+/// Of n pairs `first` went to one of two systems and `second` to the other: the largest difference
+/// (first - second) / n of the proportions behind them that a score test at z does not reject, the upper end
+/// of Tango's interval (Tango 1998, Statistics in Medicine 17, 891-908). Pairs that all agree still leave
+/// z^2 / (n + z^2), where a standard error is 0. n = 0 gives 1.
+double paired_score_upper(uint64_t n, uint64_t first, uint64_t second, double z);
+
 /// Two systems measured on the same items.
 struct PairedDifference {
+  uint64_t n = 0;                   ///< items
   Estimate difference;              ///< mean of b - a, standard error over the pairs
   Interval bootstrap;               ///< 95%, see paired_bootstrap
   uint64_t only_a = 0, only_b = 0;  ///< items that one alone got right

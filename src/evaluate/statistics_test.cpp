@@ -55,6 +55,18 @@ TEST(Statistics, McNemarExact) {
   EXPECT_NEAR(mcnemar_exact(700, 900) / 6.319484959450105e-07, 1, 1e-9);
 }
 
+TEST(Statistics, TheUpperEndOfTangosInterval) {
+  // The constrained likelihood maximized by a search, and the score's zero by bisection, in Python.
+  constexpr double kOneSided95 = 1.6448536269514722;
+  EXPECT_NEAR(paired_score_upper(20, 0, 0, kOneSided95), 0.11915783736096447, 1e-8);
+  EXPECT_NEAR(paired_score_upper(50, 1, 0, kOneSided95), 0.08480529424830958, 1e-8);
+  EXPECT_NEAR(paired_score_upper(200, 12, 5, kOneSided95), 0.0723511531178921, 1e-8);
+  EXPECT_NEAR(paired_score_upper(1000, 25, 40, kOneSided95), -0.0017737528451880027, 1e-8);
+  EXPECT_NEAR(paired_score_upper(2376, 60, 60, kOneSided95), 0.007659821657169602, 1e-8);
+  EXPECT_NEAR(paired_score_upper(30, 28, 2, kOneSided95), 0.9553756583333364, 1e-8);
+  EXPECT_EQ(paired_score_upper(0, 0, 0, kOneSided95), 1);
+}
+
 TEST(Statistics, SplitMix64MatchesItsReference) {
   uint64_t state = 0;
   EXPECT_EQ(splitmix64(state), 0xe220a8397b1dcdafu);
@@ -79,6 +91,7 @@ TEST(Statistics, BootstrapIsSeededAndAgreesWithSciPy) {
   const PairedDifference d = compare_paired(a, b, 0);
   EXPECT_NEAR(d.difference.mean, -0.075, 1e-15);
   EXPECT_NEAR(d.difference.standard_error, 0.040061196905327695, 1e-15);
+  EXPECT_EQ(d.n, 200u);
   EXPECT_EQ(d.only_a, 40u);
   EXPECT_EQ(d.only_b, 25u);
   // The interval's ends are multiples of 1 / 200; one step is allowed for the other generator.

@@ -14,9 +14,9 @@ std::vector<Window> half_scored_windows(const std::vector<int32_t>& text, const 
   const size_t context = options.context;
   if (text.size() < 2 * context) {
     fail(
-        "the text has {} tokens, and a context of {} needs at least {}; give a longer text or a shorter "
+        "{} has {} tokens, and a context of {} needs at least {}; give a longer text or a shorter "
         "--context",
-        text.size(), context, 2 * context);
+        options.source, text.size(), context, 2 * context);
   }
   std::vector<Window> windows;
   for (size_t begin = 0; begin + context <= text.size(); begin += context) {
@@ -31,7 +31,9 @@ std::vector<Window> strided_windows(const std::vector<int32_t>& text, const Wind
     throw_usage("--stride {} is more than the --context of {}: tokens between windows would be left out",
                 options.stride, options.context);
   }
-  if (text.size() < 2) fail("the text has {} tokens, and at least 2 are needed", text.size());
+  if (text.size() < 2) {
+    fail("{} has {} tokens, and at least 2 are needed; give a longer text", options.source, text.size());
+  }
   std::vector<Window> windows;
   size_t scored_to = 0;
   for (size_t begin = 0; scored_to < text.size(); begin += options.stride) {
@@ -60,7 +62,7 @@ std::vector<Window> make_windows(const std::vector<int32_t>& text, const Vocabul
 }
 
 std::vector<int32_t> tokenize_file(const std::string& path, const Tokenizer& tokenizer) {
-  std::string text = read_file(path);
+  std::string text = read_text_file(path);
   if (!text.empty() && text.back() == '\n') text.pop_back();
   return encode_beginning(tokenizer, text);
 }

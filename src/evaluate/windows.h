@@ -17,7 +17,8 @@ struct WindowOptions {
   /// Otherwise a window begins every `stride` tokens, and a token is scored once, by the first window that
   /// reaches it and has a token before it (Hugging Face's strided perplexity).
   uint32_t stride = 0;
-  uint32_t max_windows = 0;  ///< only so many from the beginning; 0: all
+  uint32_t max_windows = 0;         ///< only so many from the beginning; 0: all
+  std::string source = "the text";  ///< as errors name it
 };
 
 /// Tokens [begin, begin + tokens.size()) of the text.

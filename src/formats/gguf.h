@@ -135,4 +135,7 @@ class GgufWriter {
   uint64_t written_in_current_ = 0;
 };
 
+/// Where the first tensor lies in the file that a GgufWriter would write.
+uint64_t gguf_data_begin(const GgufMetadata& metadata, const std::vector<GgufWriter::Tensor>& tensors);
+
 }  // namespace nibble

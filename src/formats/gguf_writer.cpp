@@ -57,7 +57,11 @@ uint64_t data_bytes(const GgufWriter::Tensor& tensor) {
   return *size;
 }
 
-/// The header, the metadata and the tensors' descriptions.
+uint64_t alignment_of(const GgufMetadata& metadata) {
+  return metadata.get_uint("general.alignment").value_or(kGgufDefaultAlignment);
+}
+
+/// The header, the metadata and the tensors' descriptions, up to the first tensor.
 std::string describe(const GgufMetadata& metadata, const std::vector<GgufWriter::Tensor>& tensors,
                      uint64_t alignment) {
   std::string out = "GGUF";
@@ -79,15 +83,20 @@ std::string describe(const GgufMetadata& metadata, const std::vector<GgufWriter:
     const uint64_t size = data_bytes(tensor);
     offset += size + padding_to(size, alignment);
   }
+  out.append(padding_to(out.size(), alignment), '\0');
   return out;
 }
 
 }  // namespace
 
+uint64_t gguf_data_begin(const GgufMetadata& metadata, const std::vector<GgufWriter::Tensor>& tensors) {
+  return describe(metadata, tensors, alignment_of(metadata)).size();
+}
+
 GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& metadata,
                        std::vector<Tensor> tensors, Incomplete incomplete, size_t first)
     : file_(path, incomplete), metadata_(metadata), tensors_(std::move(tensors)), current_(first) {
-  alignment_ = metadata.get_uint("general.alignment").value_or(kGgufDefaultAlignment);
+  alignment_ = alignment_of(metadata);
   if (alignment_ < 8 || !std::has_single_bit(alignment_)) {
     fail("{}: general.alignment is {}; it must be a power of two, at least 8", path.string(), alignment_);
   }
@@ -96,7 +105,7 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& me
     if (!names.insert(tensor.name).second) fail("{}: tensor {} stands twice", path.string(), tensor.name);
   }
   const std::string header = describe(metadata_, tensors_, alignment_);
-  uint64_t end = header.size() + padding_to(header.size(), alignment_);
+  uint64_t end = header.size();
   for (size_t i = 0; i < tensors_.size(); ++i) {
     if (i <= first) begins_.push_back(end);
     const uint64_t size = data_bytes(tensors_[i]);
@@ -107,7 +116,6 @@ GgufWriter::GgufWriter(const std::filesystem::path& path, const GgufMetadata& me
   file_.plan(end);
   if (first > 0) return;
   file_.write(header);
-  pad();
 }
 
 void GgufWriter::pad() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "base/error.h"
 #include "calibrate/output_gradients.h"
@@ -32,6 +33,22 @@ CalibrationData for_gradients(const Checkpoint& checkpoint, const CalibrationDat
 
 bool betters(const Choice& a, const Choice& b) {
   return a.bytes <= b.bytes && a.loss <= b.loss && a.seconds <= b.seconds;
+}
+
+/// One row of an embedding is read for a token; as the output matrix all of them are multiplied.
+bool multiplied(const Checkpoint& checkpoint, const TensorLosses& tensor) {
+  return tensor.name == output_tensor(checkpoint).name || tensor.name != "token_embd.weight";
+}
+
+KernelTimes time_kernels(const Checkpoint& checkpoint, const std::vector<TensorLosses>& losses,
+                         ThreadPool& pool) {
+  std::set<KernelTimes::Kernel> kernels;
+  for (const TensorLosses& tensor : losses) {
+    if (!multiplied(checkpoint, tensor)) continue;
+    const uint64_t cols = checkpoint.get(tensor.name).cols();
+    for (const CandidateLoss& c : tensor.candidates) kernels.insert({c.recipe.dtype, cols});
+  }
+  return {kernels, pool};
 }
 
 /// Leaves out the ways that another one betters in all respects.
@@ -79,16 +96,14 @@ Analysis analyse(const Checkpoint& checkpoint, RunState& state, const CandidateO
   }
   const auto candidates = [&](const TensorView& tensor) { return candidates_of(options, tensor); };
   auto losses = measure_tensor_losses(checkpoint, *gradients, fit, held_out, candidates, state, pool);
-  KernelTimes times(pool);
+  const KernelTimes times = time_kernels(checkpoint, losses, pool);
   Analysis analysis;
   for (TensorLosses& tensor : losses) {
     const TensorView& matrix = checkpoint.get(tensor.name);
-    // One row of an embedding is read for a token; as the output matrix all of them are multiplied.
-    const bool multiplied =
-        tensor.name == output_tensor(checkpoint).name || tensor.name != "token_embd.weight";
+    const bool timed = multiplied(checkpoint, tensor);
     std::vector<Choice> choices;
     for (const CandidateLoss& c : tensor.candidates) {
-      const double seconds = multiplied ? times.seconds(c.recipe.dtype, matrix.rows(), matrix.cols()) : 0.0;
+      const double seconds = timed ? times.seconds(c.recipe.dtype, matrix.rows(), matrix.cols()) : 0.0;
       choices.push_back({c.bytes, c.loss, seconds});
     }
     add(analysis, std::move(tensor), choices);

@@ -5,6 +5,7 @@
 
 #include "base/thread_pool.h"
 #include "calibrate/calibration_data.h"
+#include "calibrate/recipe_file.h"
 #include "calibrate/tensor_losses.h"
 #include "model/checkpoint.h"
 #include "optimize/candidates.h"
@@ -18,6 +19,12 @@ struct Analysis {
   Choices choices;                    ///< the same as numbers: tensors[i].candidates[j] is choices[i][j]
 
   Recipe recipe(const Plan& plan) const;
+};
+
+/// An analysis and what it was calibrated with.
+struct SavedAnalysis {
+  Analysis analysis;
+  RecipeFile::Calibration calibration;
 };
 
 /// One pass for the model's sensitivity, one for each format's error, and a trial of each format's kernel.

@@ -1,9 +1,14 @@
 #include "optimize/analysis_file.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
 #include <string>
 
+#include "base/checksum.h"
 #include "base/error.h"
 #include "base/file.h"
 
@@ -12,6 +17,20 @@ namespace nibble {
 namespace {
 
 using nlohmann::ordered_json;
+
+constexpr const char *kModel = "model_checksum", *kCalibration = "calibration";
+
+/// Of names, types and the beginning of each tensor, so that a large model need not be read.
+std::string checksum_of(const Checkpoint& checkpoint) {
+  constexpr size_t kBytes = 4096;
+  uint64_t hash = kFnv1aBasis;
+  for (const TensorView& tensor : checkpoint.tensors()) {
+    const std::string what = fmt::format("{} {}", tensor.name, dtype_name(tensor.dtype));
+    hash = fnv1a(std::as_bytes(std::span(what)), hash);
+    hash = fnv1a(tensor.data.first(std::min(kBytes, tensor.data.size())), hash);
+  }
+  return fmt::format("{:016x}", hash);
+}
 
 /// Reads one candidate of a matrix; false where something in it is not what it should be.
 bool read_candidate(const ordered_json& json, const TensorView& tensor, CandidateLoss& candidate,
@@ -89,8 +108,24 @@ Analysis analysis_from_json(const ordered_json& json, const std::string& file, c
   return analysis;
 }
 
-Analysis read_analysis(const std::filesystem::path& path, const Checkpoint& checkpoint) {
-  return analysis_from_json(ordered_json::parse(read_file(path), nullptr, false), path.string(), checkpoint);
+void write_analysis(const std::filesystem::path& path, const SavedAnalysis& saved,
+                    const Checkpoint& checkpoint) {
+  ordered_json json = {{kModel, checksum_of(checkpoint)}, {kCalibration, to_json(saved.calibration)}};
+  json.update(to_json(saved.analysis));
+  write_file(path, json.dump(1) + "\n");
+}
+
+SavedAnalysis read_analysis(const std::filesystem::path& path, const Checkpoint& checkpoint) {
+  const std::string file = path.string();
+  const ordered_json json = ordered_json::parse(read_file(path), nullptr, false);
+  Analysis analysis = analysis_from_json(json, file, checkpoint);
+  if (!json.contains(kModel) || !json.contains(kCalibration)) {
+    fail("{}: it was written by an earlier version of nibble: analyse anew, without --analysis", file);
+  }
+  if (json[kModel] != checksum_of(checkpoint)) {
+    fail("{}: it was made for other weights of the same shape: analyse this model, without --analysis", file);
+  }
+  return {std::move(analysis), calibration_from_json(json[kCalibration], file)};
 }
 
 }  // namespace nibble

@@ -38,11 +38,13 @@ Bounds PlanBounds::bounds() const {
     const uint64_t most = less(*request_.max_memory, rest_memory_);
     bounds.bytes = std::min(bounds.bytes.value_or(most), most);
   }
-  if (request_.min_speed) bounds.seconds = 1 / *request_.min_speed - rest_seconds_;
+  if (request_.min_speed) bounds.seconds = (1 / *request_.min_speed - rest_seconds_) / seconds_scale_;
   if (!request_.max_loss) return bounds;
   double loss = kAim * *request_.max_loss / loss_scale_;
   // Between what was good and what was bad the middle of the logarithms.
   if (least_bad_ && loss >= *least_bad_) loss = kAim * *least_bad_;
+  // The error of a measurement does not fall with the loss: bolder from one broken bound to the next.
+  if (bad_ > 1) loss = std::min(loss, std::ldexp(*least_bad_, 1 - bad_));
   if (least_bad_ && most_good_ > 0) loss = std::sqrt(most_good_ * *least_bad_);
   bounds.loss = loss;
   return bounds;
@@ -51,8 +53,10 @@ Bounds PlanBounds::bounds() const {
 std::string PlanBounds::learn(const Plan& plan, const Measured& measured) {
   rest_bytes_ = less(measured.file_bytes, plan.bytes);
   rest_memory_ = less(measured.memory_bytes, plan.bytes);
-  if (measured.tokens_per_s > 0) {
-    rest_seconds_ = std::max(0.0, 1 / measured.tokens_per_s - plan.seconds);
+  if (measured.tokens_per_s > 0 && plan.seconds > 0) {
+    const double seconds = 1 / measured.tokens_per_s;
+    seconds_scale_ = std::min(1.0, seconds / plan.seconds);
+    rest_seconds_ = seconds - seconds_scale_ * plan.seconds;
   }
   if (request_.max_loss) learn_loss(plan, measured.loss(request_.metric));
   if (request_.max_size && measured.file_bytes > *request_.max_size) {
@@ -82,8 +86,10 @@ void PlanBounds::learn_loss(const Plan& plan, const MeasuredLoss& loss) {
   const bool good = loss.upper <= *request_.max_loss;
   if (good) {
     most_good_ = std::max(most_good_, plan.loss);
+    bad_ = 0;
   } else {
     least_bad_ = std::min(least_bad_.value_or(plan.loss), plan.loss);
+    if (most_good_ == 0) ++bad_;
   }
   const bool narrow = least_bad_ && most_good_ > kUsed * *least_bad_;
   has_room_ = good && loss.upper < kUsed * *request_.max_loss && !narrow;
@@ -107,11 +113,15 @@ std::string PlanBounds::explain(const Choices& choices) const {
   }
   if (all.loss) {
     const auto plan = find_plan(choices, {all.bytes, {}, all.seconds});
-    if (plan) nearest.push_back("--max-loss " + bound_text(request_.metric, predicted_loss(*plan) / kAim));
+    if (plan && plan->loss > 0)
+      nearest.push_back("--max-loss " + bound_text(request_.metric, predicted_loss(*plan) / kAim));
   }
   if (all.seconds) {
-    const auto plan = find_plan(choices, {all.bytes, all.loss, {}});
-    if (plan) nearest.push_back(fmt::format("--min-speed {:.1f}", 1 / (plan->seconds + rest_seconds_)));
+    const auto plan = fastest_plan(choices, all);
+    if (plan) {
+      nearest.push_back(
+          fmt::format("--min-speed {:.1f}", 1 / (plan->seconds * seconds_scale_ + rest_seconds_)));
+    }
   }
   const std::string works = nearest.empty()
                                 ? "each is out of reach by itself; loosen them all, or allow more --types"

@@ -31,10 +31,12 @@ class PlanBounds {
 
   const OptimizeRequest& request_;
   uint64_t rest_bytes_, rest_memory_;
-  double rest_seconds_ = 0;
-  double loss_scale_;                ///< of the metric, by predicted KL divergence
-  double most_good_ = 0;             ///< the largest predicted loss whose measurement kept to the bound
+  double seconds_scale_ = 1;  ///< of predicted seconds: caches may make a model faster than its matrices
+  double rest_seconds_ = 0;   ///< beside the matrices
+  double loss_scale_;         ///< of the metric, by predicted KL divergence
+  double most_good_ = 0;      ///< the largest predicted loss whose measurement kept to the bound
   std::optional<double> least_bad_;  ///< the smallest whose measurement broke it
+  int bad_ = 0;                      ///< measurements that broke it, none having kept to it
   bool has_room_ = false;
 };
 

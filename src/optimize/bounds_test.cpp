@@ -93,5 +93,39 @@ TEST(PlanBounds, ExplainsWhatIsInTheWay) {
   EXPECT_THAT(PlanBounds(request, 500, 7000).explain(two_matrices()), HasSubstr("--max-size 20.5 kB"));
 }
 
+TEST(PlanBounds, BoundsThatBreakAgainAndAgainAreAimedAtMoreBoldly) {
+  OptimizeRequest request;
+  request.metric = LossMetric::kld;
+  request.max_loss = 0.03;
+  PlanBounds bounds(request, 500, 7000);
+  double loss = 0.02;
+  for (int i = 0; i < 4; ++i) {
+    // However small the prediction, the error of the measurement stays and breaks the bound.
+    Measured m = measured(Plan{{}, 20'000, loss, 0.002}, 0.031);
+    EXPECT_THAT(bounds.learn({{}, 20'000, loss, 0.002}, m), HasSubstr("--max-loss"));
+    const double next = *bounds.bounds().loss;
+    EXPECT_LE(next, loss / (1 << i));
+    loss = next;
+  }
+}
+
+TEST(PlanBounds, AModelThatIsFasterThanPredictedRaisesTheReach) {
+  OptimizeRequest request;
+  request.min_speed = 400;  // 2.5 ms, which no plan is predicted to reach beside the rest
+  PlanBounds bounds(request, 500, 7000);
+  const Choices choices(2, {{10'000, 0.1, 0.002}, {20'000, 0.01, 0.003}});
+  EXPECT_FALSE(find_plan(choices, bounds.bounds()));
+  EXPECT_THAT(bounds.explain(choices), HasSubstr("nearest that should work: --min-speed 250"));
+  const auto fastest = fastest_plan(choices, bounds.bounds());
+  ASSERT_TRUE(fastest);
+  EXPECT_EQ(fastest->seconds, 0.004);
+  Measured m = measured(*fastest, 0.1);
+  m.tokens_per_s = 500;  // half of the predicted time
+  EXPECT_EQ(bounds.learn(*fastest, m), "");
+  const auto next = find_plan(choices, bounds.bounds());
+  ASSERT_TRUE(next);
+  EXPECT_EQ(next->seconds, 0.005);
+}
+
 }  // namespace
 }  // namespace nibble

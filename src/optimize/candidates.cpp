@@ -18,11 +18,19 @@ constexpr DType kOwn[] = {DType::INT4_G128, DType::INT4_G64, DType::UINT4_G128,
 
 DType named(const std::string& name) {
   const auto dtype = dtype_from_name(name);
-  if (!dtype) throw_usage("--types: '{}' is no tensor type; 'nibble quantize --help' lists them", name);
+  if (!dtype)
+    throw_usage("--types: '{}' is no tensor type; there is {}, or all and standard", name,
+                dense_type_names());
   if (const auto dense = dense_dtype(*dtype)) {
     throw_usage("--types: {} holds pruned matrices alone: name {}", name, dtype_name(*dense));
   }
   return *dtype;
+}
+
+/// A type, or those that "standard" and "all" stand for.
+std::vector<DType> types_named(const std::string& name) {
+  if (name == "standard" || name == "all") return default_types(name == "all");
+  return {named(name)};
 }
 
 }  // namespace
@@ -37,13 +45,10 @@ std::vector<DType> parse_types(const std::string& text) {
   std::vector<DType> types;
   std::stringstream parts(text);
   for (std::string part; std::getline(parts, part, ',');) {
-    if (part == "standard" || part == "all") {
-      const auto some = default_types(part == "all");
-      types.insert(types.end(), some.begin(), some.end());
-    } else if (part.starts_with("-")) {
-      std::erase(types, named(part.substr(1)));
-    } else {
-      types.push_back(named(part));
+    const bool leave_out = part.starts_with("-");
+    for (const DType dtype : types_named(leave_out ? part.substr(1) : part)) {
+      std::erase(types, dtype);
+      if (!leave_out) types.push_back(dtype);
     }
   }
   if (types.empty()) throw_usage("--types {}: no type is left to choose from", text);

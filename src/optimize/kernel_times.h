@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/thread_pool.h"
@@ -13,15 +14,18 @@ namespace nibble {
 /// and width, on matrices that come from memory and not from a cache.
 class KernelTimes {
  public:
-  explicit KernelTimes(ThreadPool& pool) : pool_(pool) {}
-  /// Seconds for [rows, cols]; cols must be a multiple of the type's block.
-  double seconds(DType dtype, uint64_t rows, uint64_t cols);
+  /// A type and a width, which must be a multiple of the type's block.
+  using Kernel = std::pair<DType, uint64_t>;
+
+  /// Measures all kernels, and shows how far it is.
+  KernelTimes(const std::set<Kernel>& kernels, ThreadPool& pool);
+  /// Seconds for [rows, cols], of a kernel that was measured.
+  double seconds(DType dtype, uint64_t rows, uint64_t cols) const {
+    return seconds_per_row_.at({dtype, cols}) * double(rows);
+  }
 
  private:
-  double measure(DType dtype, uint64_t cols) const;
-
-  ThreadPool& pool_;
-  std::map<std::pair<DType, uint64_t>, double> seconds_per_row_;
+  std::map<Kernel, double> seconds_per_row_;
 };
 
 }  // namespace nibble

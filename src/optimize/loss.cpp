@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
@@ -44,8 +45,13 @@ MeasuredLoss perplexity_loss(const KldResult& result) {
 }
 
 MeasuredLoss arc_loss(const PairedDifference& difference) {
-  const double lost = -difference.difference.mean;
-  return {lost, lost + kOneSided95 * difference.difference.standard_error};
+  return {-difference.difference.mean,
+          paired_score_upper(difference.n, difference.only_a, difference.only_b, kOneSided95)};
+}
+
+uint64_t questions_to_prove(double loss) {
+  constexpr double kMost = 1e18;
+  return uint64_t(std::min(kMost, std::ceil(kOneSided95 * kOneSided95 * (1 / loss - 1))));
 }
 
 std::string loss_text(LossMetric metric, double loss) {
@@ -65,13 +71,19 @@ std::string bound_text(LossMetric metric, double loss) {
   return fmt::format("{:.3g}%", 100 * loss);
 }
 
-double parse_loss(const std::string& text) {
+double parse_loss(LossMetric metric, const std::string& text) {
   const bool percent = text.ends_with("%");
   const char *begin = text.data(), *end = begin + text.size() - (percent ? 1 : 0);
   double value = 0;
   const auto [stopped, error] = std::from_chars(begin, end, value);
   if (error != std::errc() || stopped != end || !std::isfinite(value) || value <= 0) {
     throw_usage("--max-loss {}: write a number above 0, such as 1% or 0.01", text);
+  }
+  if (metric != LossMetric::kld && !percent && value >= 1) {
+    throw_usage("--max-loss {} is {:.0f}%: write {}% for so many percent", text, 100 * value, text);
+  }
+  if (metric == LossMetric::arc && (percent ? value / 100 : value) >= 1) {
+    throw_usage("--max-loss {} with --metric arc: that is every question; write less than 100%", text);
   }
   return percent ? value / 100 : value;
 }

@@ -1,5 +1,6 @@
 #include "optimize/optimize_state.h"
 
+#include <algorithm>
 #include <system_error>
 
 #include "optimize/analysis_file.h"
@@ -12,7 +13,7 @@ using nlohmann::json;
 // As json reads and writes what a measurement consists of.
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Estimate, mean, standard_error)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(Interval, low, high)
-NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PairedDifference, difference, bootstrap, only_a, only_b, p)
+NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PairedDifference, n, difference, bootstrap, only_a, only_b, p)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(PerplexityResult, nll, windows, tokens)
 NLOHMANN_DEFINE_TYPE_NON_INTRUSIVE(KldResult, kld, median, p90, p99, max, top1_agreement, model, base,
                                    log_ratio)
@@ -72,7 +73,15 @@ std::optional<Measured> OptimizeState::measured(const Plan& plan) const {
 }
 
 void OptimizeState::add(const Plan& plan, const Measured& measured) {
-  details_["steps"].push_back({{"picks", plan.picks}, {"measured", to_json(measured)}});
+  json& steps = details_["steps"];
+  const json step = {{"picks", plan.picks}, {"measured", to_json(measured)}};
+  const auto same = std::find_if(steps.begin(), steps.end(),
+                                 [&](const json& earlier) { return earlier.at("picks") == plan.picks; });
+  if (same != steps.end()) {
+    *same = step;
+  } else {
+    steps.push_back(step);
+  }
   save();
 }
 

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "calibrate/quantize_model.h"
 #include "engine/checkpoint_metadata.h"
 #include "evaluate/comparison.h"
@@ -28,7 +27,7 @@ uint64_t bytes_of_figures(const Checkpoint& checkpoint) {
 }
 
 /// Bytes of the file beside its matrices: header, metadata, vectors.
-uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
+uint64_t rest_of_file(const Checkpoint& checkpoint) {
   std::vector<GgufWriter::Tensor> tensors;
   uint64_t vectors = 0;
   for (const TensorView& tensor : checkpoint.tensors()) {
@@ -36,8 +35,7 @@ uint64_t rest_of_file(const Checkpoint& checkpoint, const fs::path& trial) {
     tensors.push_back({tensor.name, vector ? DType::F32 : DType::F16, tensor.shape});
     if (vector) vectors += tensor.elements() * sizeof(float);
   }
-  const GgufWriter header(trial, checkpoint_metadata(checkpoint), tensors);
-  return header.bytes_written() + vectors + bytes_of_figures(checkpoint);
+  return gguf_data_begin(checkpoint_metadata(checkpoint), tensors) + vectors + bytes_of_figures(checkpoint);
 }
 
 class Optimizer {
@@ -57,12 +55,13 @@ class Optimizer {
     result_.front = pareto_front(result_.analysis.choices);
     say_front();
     const MemoryPlan memory = plan_memory(checkpoint_, request_.measure.context, request_.measure.kv_type);
-    PlanBounds bounds(request_, rest_of_file(checkpoint_, state_.trial()), memory.total() - memory.weights);
-    if (!find_plan(result_.analysis.choices, bounds.bounds())) {
+    PlanBounds bounds(request_, rest_of_file(checkpoint_), memory.total() - memory.weights);
+    const auto first = next_plan(bounds);
+    if (!first) {
       state_.remove();
       fail("{}", bounds.explain(result_.analysis.choices));
     }
-    step_until_done(bounds);
+    step_until_done(bounds, *first);
     finish(bounds);
     state_.remove();
     return std::move(result_);
@@ -71,19 +70,23 @@ class Optimizer {
  private:
   /// Taken from a file, or made and saved: other bounds, and another try, need not make it again.
   Analysis analysis() {
-    if (request_.analysis) return read_analysis(*request_.analysis, checkpoint_);
+    if (request_.analysis) return save(*request_.analysis);
     if (auto saved = state_.analysis(checkpoint_)) {
       say_("the analysis of the interrupted run is complete: it is used");
-      return *std::move(saved);
+      return save({*std::move(saved), request_.calibration});
     }
     Analysis made = analyse(checkpoint_, state_.run(), request_.candidates, request_.calibration.seed, pool_);
     state_.set_analysis(made);
+    return save({std::move(made), request_.calibration});
+  }
+
+  Analysis save(SavedAnalysis saved) const {
     if (request_.save_analysis) {
-      write_file(*request_.save_analysis, to_json(made).dump(1) + "\n");
-      say_(fmt::format("--analysis {} tries other bounds without calibrating again",
+      write_analysis(*request_.save_analysis, saved, checkpoint_);
+      say_(fmt::format("--analysis {} tries other bounds without analysing again",
                        request_.save_analysis->string()));
     }
-    return made;
+    return std::move(saved.analysis);
   }
 
   void say_front() const {
@@ -94,11 +97,22 @@ class Optimizer {
                      short_bytes(result_.front.back().bytes)));
   }
 
-  void step_until_done(PlanBounds& bounds) {
+  /// What to build next, whether or not it was built before.
+  std::optional<Plan> next_plan(const PlanBounds& bounds) const {
+    const Choices& choices = result_.analysis.choices;
+    const Bounds all = bounds.bounds();
+    if (auto plan = find_plan(choices, all)) return plan;
+    // Predictions leave none that is fast enough: the fastest is built, and measuring it corrects them.
+    if (result_.steps.empty()) return request_.min_speed ? fastest_plan(choices, all) : std::nullopt;
+    // None is said to keep to the bound of loss when that of the least loss is known not to.
+    return request_.max_loss ? find_plan(choices, {all.bytes, {}, all.seconds}) : std::nullopt;
+  }
+
+  void step_until_done(PlanBounds& bounds, const Plan& first) {
     Measurer measurer(request_.model, held_out_, request_.measure);
-    for (int i = 0; i < request_.most_steps; ++i) {
-      const auto plan = find_plan(result_.analysis.choices, bounds.bounds());
-      if (!plan || was_tried(*plan)) break;
+    std::optional<Plan> plan = first;
+    for (int i = 0; i < request_.most_steps && plan && !was_tried(*plan); ++i, plan = next_plan(bounds)) {
+      const bool probe = !find_plan(result_.analysis.choices, bounds.bounds());
       say_(fmt::format("step {}: {}, predicted KL divergence {:.4f}", i + 1,
                        short_bytes(bounds.file_bytes(*plan)), plan->loss));
       OptimizeStep step{*plan, measure(measurer, *plan), {}};
@@ -107,7 +121,7 @@ class Optimizer {
       say_step(result_.steps.back());
       const bool good = result_.steps.back().broken.empty();
       if (good) keep_if_best();
-      if (good && !bounds.has_room()) break;
+      if (good && !probe && !bounds.has_room()) break;
     }
     if (picked_) complete(measurer);
   }
@@ -118,9 +132,12 @@ class Optimizer {
   }
 
   Measured measure(Measurer& measurer, const Plan& plan) {
-    if (auto saved = state_.measured(plan)) return *std::move(saved);
+    const bool with_arc = request_.metric == LossMetric::arc;
+    auto saved = state_.measured(plan);
+    const bool complete = saved && (!with_arc || (saved->arc && saved->arc->n == held_out_.questions.size()));
+    if (complete) return *std::move(saved);
     build(plan);
-    Measured measured = measurer.measure(state_.trial(), request_.metric == LossMetric::arc);
+    Measured measured = measurer.measure(state_.trial(), with_arc);
     measured.file_bytes += bytes_of_figures(checkpoint_);  // the trial has none yet
     state_.add(plan, measured);
     return measured;
@@ -151,10 +168,14 @@ class Optimizer {
     say_(step.broken.empty() ? "  keeps to all bounds" : "  breaks " + step.broken);
   }
 
-  /// The smallest is the best where loss is bounded; else there is one step that keeps to its bounds.
+  /// The smallest is the best where loss is bounded, else that of the least loss.
+  bool better(const Measured& a, const Measured& b) const {
+    return request_.max_loss ? a.file_bytes < b.file_bytes : a.kld.kld.mean < b.kld.kld.mean;
+  }
+
   void keep_if_best() {
     const OptimizeStep& step = result_.steps.back();
-    if (picked_ && result_.steps[*picked_].measured.file_bytes <= step.measured.file_bytes) return;
+    if (picked_ && !better(step.measured, result_.steps[*picked_].measured)) return;
     picked_ = result_.steps.size() - 1;
     if (state_.best_is(step.plan)) return;
     build(step.plan);
@@ -170,11 +191,7 @@ class Optimizer {
   void finish(const PlanBounds& bounds) {
     if (!picked_) {
       state_.remove();
-      const std::string why = result_.steps.empty() ? "" : result_.steps.back().broken;
-      fail(
-          "none of {} models that were built keeps to the bounds; the last one breaks {}. Loosen that bound, "
-          "or allow more with --steps; {}",
-          result_.steps.size(), why, bounds.explain(result_.analysis.choices));
+      fail("{}", why_none(bounds));
     }
     result_.picked = *picked_;
     OptimizeStep& step = result_.steps[result_.picked];
@@ -182,6 +199,19 @@ class Optimizer {
     const auto built = GgufFile::open(state_.best());
     copy_gguf(*built, with_figures(built->metadata(), step), request_.output);
     step.measured.file_bytes = fs::file_size(request_.output);
+  }
+
+  std::string why_none(const PlanBounds& bounds) const {
+    const size_t built = result_.steps.size();
+    std::string why =
+        fmt::format("{} breaks {}",
+                    built == 1 ? "the model that was built"
+                               : fmt::format("of {} models that were built the last one", built),
+                    result_.steps.back().broken);
+    const auto next = find_plan(result_.analysis.choices, bounds.bounds());
+    if (!next) return fmt::format("{}; {}", why, bounds.explain(result_.analysis.choices));
+    return fmt::format("{}. Loosen that bound{}", why,
+                       was_tried(*next) ? "" : ", or allow more with --steps");
   }
 
   GgufMetadata with_figures(GgufMetadata metadata, const OptimizeStep& step) const {

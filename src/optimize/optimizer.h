@@ -23,7 +23,7 @@ struct OptimizeRequest {
   CandidateOptions candidates;
   RecipeFile::Calibration calibration;  ///< where the data is from, for the recipe
   MeasureOptions measure;
-  std::optional<std::filesystem::path> analysis;       ///< a file to take the analysis from
+  std::optional<SavedAnalysis> analysis;               ///< of an earlier run: none is made
   std::optional<std::filesystem::path> save_analysis;  ///< written as soon as it is there
   int most_steps = 5;                                  ///< models that are built and measured
 

@@ -34,6 +34,7 @@ ordered_json step_json(const OptimizeStep& step) {
                    {"base_acc", m.base_arc->acc().mean},
                    {"difference", m.arc_difference->difference.mean},
                    {"difference_stderr", m.arc_difference->difference.standard_error},
+                   {"lost_95", arc_loss(*m.arc_difference).upper},
                    {"bootstrap", {m.arc_difference->bootstrap.low, m.arc_difference->bootstrap.high}},
                    {"only_base", m.arc_difference->only_a},
                    {"only_model", m.arc_difference->only_b},
@@ -73,9 +74,11 @@ std::string optimize_summary(const OptimizeResult& result, const OptimizeRequest
   text += fmt::format("  measured on {}\n", held_out.text);
   if (m.arc) {
     const PairedDifference& d = *m.arc_difference;
-    text += fmt::format("  ARC, {}: {:.1f}%, was {:.1f}%; {} questions lost, {} gained, McNemar p {}\n",
-                        held_out.arc_source, 100 * m.arc->acc().mean, 100 * m.base_arc->acc().mean, d.only_a,
-                        d.only_b, short_p(d.p));
+    text += fmt::format(
+        "  ARC, {}: {:.1f}%, was {:.1f}%; {} questions lost, {} gained, McNemar p {}; "
+        "with 95% confidence less than {} lost\n",
+        held_out.arc_source, 100 * m.arc->acc().mean, 100 * m.base_arc->acc().mean, d.only_a, d.only_b,
+        short_p(d.p), loss_text(LossMetric::arc, arc_loss(d).upper));
   }
   return text + fmt::format("  {:.1f} tokens/s; {} of memory with {} tokens of context\n", m.tokens_per_s,
                             short_bytes(m.memory_bytes), request.measure.context);

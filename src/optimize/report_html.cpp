@@ -28,7 +28,8 @@ std::vector<std::string> bounds_of(const OptimizeRequest& request) {
   return bounds;
 }
 
-std::vector<std::string> findings_of(const OptimizeResult& result, const Checkpoint& checkpoint) {
+std::vector<std::string> findings_of(const OptimizeResult& result, const OptimizeRequest& request,
+                                     const Checkpoint& checkpoint) {
   const OptimizeStep& step = result.steps[result.picked];
   const Measured& m = step.measured;
   std::vector<std::string> lines;
@@ -46,11 +47,14 @@ std::vector<std::string> findings_of(const OptimizeResult& result, const Checkpo
     const PairedDifference& d = *m.arc_difference;
     lines.push_back(fmt::format(
         "ARC {:.1f}%, the original {:.1f}%: difference {:+.1f} points, 95% interval {:+.1f} to {:+.1f} "
-        "(bootstrap), {} questions lost and {} gained, McNemar p {}.",
+        "(bootstrap), {} questions lost and {} gained, McNemar p {}; with 95% confidence less than {} lost "
+        "(Tango's score interval).",
         100 * m.arc->acc().mean, 100 * m.base_arc->acc().mean, 100 * d.difference.mean, 100 * d.bootstrap.low,
-        100 * d.bootstrap.high, d.only_a, d.only_b, short_p(d.p)));
+        100 * d.bootstrap.high, d.only_a, d.only_b, short_p(d.p),
+        loss_text(LossMetric::arc, arc_loss(d).upper)));
   }
-  lines.push_back(fmt::format("{:.1f} tokens/s in decode here.", m.tokens_per_s));
+  lines.push_back(fmt::format("{:.1f} tokens/s in decode here; {} of memory with {} tokens of context.",
+                              m.tokens_per_s, short_bytes(m.memory_bytes), request.measure.context));
   return lines;
 }
 
@@ -197,6 +201,27 @@ std::string sensitivity_table(const OptimizeResult& result, const Checkpoint& ch
   });
 }
 
+/// What the page's words mean.
+const std::vector<std::string> kWords = {
+    "KL divergence: how far the model's probabilities of the next token are from the original's, in nats; 0 "
+    "is "
+    "the same model.",
+    "Perplexity: e to the mean of what each token's negative log-probability is; growth by 1% means that the "
+    "model is that much less sure of the text.",
+    "Most probable token: how often model and original would write the same token, if each took its "
+    "likeliest.",
+    "McNemar p: how often chance alone would share out the questions that only one of the two answers "
+    "rightly "
+    "so unevenly; below 0.05 the difference is hardly chance. Bootstrap: the interval that resampled "
+    "questions "
+    "give.",
+    "Bounds are kept with 95% confidence when the loss and its error together stay below them.",
+    "Q4_0, Q5_K, IQ4_NL, ...: GGUF's types, with their bits. INT4_G64 and UINT4_G128: 4 bits with a scale "
+    "for "
+    "each 64 or 128 weights, U with a minimum too. NF4: levels at the quantiles of a normal distribution, DQ "
+    "with scales that are quantized again.",
+};
+
 }  // namespace
 
 std::string optimize_html(const OptimizeResult& result, const OptimizeRequest& request,
@@ -206,7 +231,7 @@ std::string optimize_html(const OptimizeResult& result, const OptimizeRequest& r
       checkpoint.config().name.empty() ? request.model.stem().string() : checkpoint.config().name);
   std::string out = html_heading(
       title, fmt::format("Asked: {}. Measured on {}.", fmt::join(bounds_of(request), ", "), held_out.text));
-  out += html_list(findings_of(result, checkpoint), "findings");
+  out += html_list(findings_of(result, request, checkpoint), "findings");
   out += "<h2>What was built and measured</h2>\n" + html_table(steps_table(result));
   out += "<h2>Size and loss</h2>\n<div class=\"plots\">" + pareto_plot(result) + "</div>\n";
   out += "<h2>The type of each matrix</h2>\n" + type_table(result, checkpoint);
@@ -222,6 +247,7 @@ std::string optimize_html(const OptimizeResult& result, const OptimizeRequest& r
              fmt::format("nibble quantize {} -o OUT.gguf --recipe recipe.json", request.model.string())) +
          "</code></p>\n<details><summary>recipe.json</summary><pre>" +
          escape_html(to_json(result.recipe).dump(2)) + "</pre></details>\n";
+  out += "<h2>Words</h2>\n" + html_list(kWords, "legend");
   return html_page(title, out);
 }
 

@@ -43,6 +43,9 @@ struct Bounds {
 /// the least loss. Nothing when no plan keeps to all of them.
 std::optional<Plan> find_plan(const Choices& choices, const Bounds& bounds);
 
+/// The fastest plan within the bounds of bytes and loss that prices of seconds find.
+std::optional<Plan> fastest_plan(const Choices& choices, const Bounds& bounds);
+
 /// The least that bytes, loss and seconds can each be for themselves.
 struct Reach {
   uint64_t bytes = 0;

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "base/error.h"
+#include "quantize/finite.h"
 #include "quantize/output_errors.h"
 #include "quantize/quantize_row.h"
 #include "tensor/dequantize.h"
@@ -64,8 +64,7 @@ std::vector<ScaleCandidate> candidates(const TileMatrix& hessian, std::span<cons
 void check_finite_inputs(const TileMatrix& hessian, const std::string& name) {
   for (size_t i = 0; i < hessian.size(); ++i) {
     if (std::isfinite(hessian.at(i, i))) continue;
-    fail("{}: the calibration gave inputs that are not finite (channel {}); the model's weights are damaged",
-         name, i);
+    fail_not_finite_input(name, i);
   }
 }
 

@@ -22,4 +22,9 @@ bool expand_finite(DType dtype, const std::byte* in, float* out, uint64_t n) {
   return expand(in, out, n);
 }
 
+void fail_not_finite_input(const std::string& matrix, size_t channel) {
+  fail("{}: the calibration gave inputs that are not finite (channel {}); the model's weights are damaged",
+       matrix, channel);
+}
+
 }  // namespace nibble

@@ -8,8 +8,8 @@
 #include <span>
 
 #include "base/error.h"
-#include "kernels/vector_ops.h"
 #include "quantize/block_grid.h"
+#include "quantize/finite.h"
 #include "quantize/quantize_row.h"
 #include "quantize/rtn/table.h"
 
@@ -31,11 +31,7 @@ std::vector<float> diagonal_of(const TileMatrix& m, const std::string& name) {
   std::vector<float> diagonal(m.size());
   for (size_t i = 0; i < m.size(); ++i) {
     diagonal[i] = m.at(i, i);
-    if (!std::isfinite(diagonal[i]) || diagonal[i] < 0) {
-      fail(
-          "{}: the calibration gave inputs that are not finite (channel {}); the model's weights are damaged",
-          name, i);
-    }
+    if (!std::isfinite(diagonal[i]) || diagonal[i] < 0) fail_not_finite_input(name, i);
   }
   return diagonal;
 }

@@ -97,6 +97,14 @@ std::optional<DType> dtype_from_name(std::string_view name) {
   return std::nullopt;
 }
 
+std::string dense_type_names() {
+  std::string names;
+  for (const DTypeInfo& info : kInfos) {
+    if (!dense_dtype(info.dtype)) names += (names.empty() ? "" : ", ") + std::string(info.name);
+  }
+  return names;
+}
+
 std::optional<DType> dtype_from_number(uint32_t number) {
   for (const DTypeInfo& info : kInfos) {
     if (uint32_t(info.dtype) == number) return info.dtype;

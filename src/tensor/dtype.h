@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace nibble {
@@ -70,6 +71,8 @@ std::optional<DType> sparse_dtype(DType dense);
 
 /// The type with this name, in any case: "q4_0", "Q4_K", "nf4_dq".
 std::optional<DType> dtype_from_name(std::string_view name);
+/// "F32, F16, ...": the types that a single tensor may be given, which are all but the sparse ones.
+std::string dense_type_names();
 /// The type with this GGUF number.
 std::optional<DType> dtype_from_number(uint32_t number);
 /// The name of a ggml type number, also of those nibble does not read ("IQ2_XXS", "TQ1_0"), or empty.
