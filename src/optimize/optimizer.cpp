@@ -134,8 +134,8 @@ class Optimizer {
   Measured measure(Measurer& measurer, const Plan& plan) {
     const bool with_arc = request_.metric == LossMetric::arc;
     auto saved = state_.measured(plan);
-    const bool complete = saved && (!with_arc || (saved->arc && saved->arc->n == held_out_.questions.size()));
-    if (complete) return *std::move(saved);
+    const bool whole = saved && (!with_arc || (saved->arc && saved->arc->n == held_out_.questions.size()));
+    if (whole) return *std::move(saved);
     build(plan);
     Measured measured = measurer.measure(state_.trial(), with_arc);
     measured.file_bytes += bytes_of_figures(checkpoint_);  // the trial has none yet
