@@ -199,14 +199,22 @@ void OutputFile::sync() {
   if (::fsync(fd_) != 0 && errno != EINVAL) fail_write(errno);
 }
 
+/// Gives a file without a name its own: open(2) has the way to do so without privileges.
+bool OutputFile::link_as(const std::filesystem::path& name) const {
+  const std::string open_file = fmt::format("/proc/self/fd/{}", fd_);
+  return ::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
 void OutputFile::commit() {
   sync();
   if (!named_) {
-    // open(2): the way to name a file of O_TMPFILE without privileges. It can't replace, so rename(2) does.
-    const std::string open_file = fmt::format("/proc/self/fd/{}", fd_);
-    if (::linkat(AT_FDCWD, open_file.c_str(), AT_FDCWD, temporary_.c_str(), AT_SYMLINK_FOLLOW) != 0) {
-      fail("cannot write {}: {}", path_.string(), last_error());
+    // In one step where nothing is there: a process that is killed between two would leave the first's name.
+    if (link_as(path_)) {
+      ::close(std::exchange(fd_, -1));
+      return sync_directory(directory_of(path_));
     }
+    // A link can't replace a file, so rename(2) does.
+    if (errno != EEXIST || !link_as(temporary_)) fail("cannot write {}: {}", path_.string(), last_error());
     named_ = true;
   }
   ::close(std::exchange(fd_, -1));

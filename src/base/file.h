@@ -76,6 +76,7 @@ class OutputFile {
 
  private:
   void open_temporary();
+  bool link_as(const std::filesystem::path& name) const;
   [[noreturn]] void fail_write(int error) const;
 
   std::filesystem::path path_;
