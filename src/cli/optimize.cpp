@@ -94,9 +94,8 @@ OptimizeRequest request_of(const OptimizeFlags& options) {
 }
 
 /// Windows of a text file.
-HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, const Checkpoint& checkpoint,
-                    const Tokenizer& tokenizer) {
-  HeldOut held_out;
+void add_windows(const OptimizeFlags& options, const std::string& text, const Checkpoint& checkpoint,
+                 const Tokenizer& tokenizer, HeldOut& held_out) {
   WindowOptions windows;
   windows.context = std::min(windows.context, checkpoint.config().context_length);
   windows.max_windows = options.chunks;
@@ -107,12 +106,10 @@ HeldOut held_out_of(const OptimizeFlags& options, const std::string& text, const
   }
   held_out.windows = make_windows(tokens, tokenizer.vocabulary(), windows);
   held_out.text = fmt::format("{}, {} chunks of {} tokens", text, held_out.windows.size(), windows.context);
-  return held_out;
 }
 
 /// Where there is no text: sequences of the calibration's source that calibration does not see.
-HeldOut held_out_of(const OptimizeFlags& options, RunState& state) {
-  HeldOut held_out;
+void add_windows(const OptimizeFlags& options, RunState& state, HeldOut& held_out) {
   CalibrationData data = *state.calibration();
   for (uint32_t i = 0; i < options.chunks; ++i) {
     std::vector<int32_t> sequence = std::move(data.sequences.back());
@@ -122,7 +119,6 @@ HeldOut held_out_of(const OptimizeFlags& options, RunState& state) {
   }
   held_out.text = fmt::format("{} sequences of {} that calibration did not see", options.chunks, data.source);
   state.set_calibration(std::move(data), false);
-  return held_out;
 }
 
 /// Questions that the model's context can hold with each of their choices: a longer one would end the work
@@ -196,10 +192,10 @@ void run_optimize(const OptimizeFlags& options) {
   if (!options.analysis.empty()) request.analysis = read_analysis(options.analysis, *checkpoint);
   CalibrationFlags calibration = calibration_of(options, request);
   request.calibration = {calibration.options, calibration.seed};
-  HeldOut held_out, questions;
-  add_questions(options, request, *checkpoint, *tokenizer, questions);
+  HeldOut held_out;
+  add_questions(options, request, *checkpoint, *tokenizer, held_out);
   if (!text.empty()) {
-    held_out = held_out_of(options, text, *checkpoint, *tokenizer);
+    add_windows(options, text, *checkpoint, *tokenizer, held_out);
   } else {
     // The half of a window that is scored has none of two or three tokens.
     if (calibration.options.tokens < 4) {
@@ -210,9 +206,7 @@ void run_optimize(const OptimizeFlags& options) {
   }
   const auto state =
       calibration.begin(options.output + ".optimize", job_of(options, request, text), checkpoint, pool);
-  if (text.empty()) held_out = held_out_of(options, *state);
-  held_out.questions = std::move(questions.questions);
-  held_out.arc_source = std::move(questions.arc_source);
+  if (text.empty()) add_windows(options, *state, held_out);
   const auto say = [&](const std::string& line) {
     if (!options.common.quiet && !options.json.to_stdout()) fmt::print("{}\n", line);
     std::fflush(stdout);

@@ -6,6 +6,8 @@
 #include <chrono>
 #include <filesystem>
 
+#include "base/checksum.h"
+
 namespace nibble {
 
 namespace {
@@ -32,6 +34,14 @@ std::vector<std::string> source_stamps(const Checkpoint& checkpoint) {
                                  std::chrono::duration_cast<std::chrono::nanoseconds>(written).count()));
   }
   return stamps;
+}
+
+uint64_t sample_hash(const TensorView& tensor) {
+  constexpr size_t kSample = 64;
+  const size_t size = tensor.data.size(), here = std::min(kSample, size);
+  uint64_t hash = fnv1a(tensor.data.first(here));
+  hash = fnv1a(tensor.data.subspan((size - here) / 2, here), hash);
+  return fnv1a(tensor.data.last(here), hash);
 }
 
 }  // namespace nibble

@@ -56,12 +56,12 @@ class Optimizer {
     say_front();
     const MemoryPlan memory = plan_memory(checkpoint_, request_.measure.context, request_.measure.kv_type);
     PlanBounds bounds(request_, rest_of_file(checkpoint_), memory.total() - memory.weights);
-    const auto first = next_plan(bounds);
-    if (!first) {
+    const NextPlan first = next_plan(bounds);
+    if (!first.plan) {
       state_.remove();
       fail("{}", bounds.explain(result_.analysis.choices));
     }
-    step_until_done(bounds, *first);
+    step_until_done(bounds, first);
     finish(bounds);
     state_.remove();
     return std::move(result_);
@@ -97,22 +97,27 @@ class Optimizer {
                      short_bytes(result_.front.back().bytes)));
   }
 
+  struct NextPlan {
+    std::optional<Plan> plan;
+    bool predicted_good = false;  ///< else it is built since measuring may show that predictions are wrong
+  };
+
   /// What to build next, whether or not it was built before.
-  std::optional<Plan> next_plan(const PlanBounds& bounds) const {
+  NextPlan next_plan(const PlanBounds& bounds) const {
     const Choices& choices = result_.analysis.choices;
     const Bounds all = bounds.bounds();
-    if (auto plan = find_plan(choices, all)) return plan;
+    if (auto plan = find_plan(choices, all)) return {plan, true};
     // Predictions leave none that is fast enough: the fastest is built, and measuring it corrects them.
-    if (result_.steps.empty()) return request_.min_speed ? fastest_plan(choices, all) : std::nullopt;
+    if (result_.steps.empty()) return {request_.min_speed ? fastest_plan(choices, all) : std::nullopt};
     // None is said to keep to the bound of loss when that of the least loss is known not to.
-    return request_.max_loss ? find_plan(choices, {all.bytes, {}, all.seconds}) : std::nullopt;
+    return {request_.max_loss ? find_plan(choices, {all.bytes, {}, all.seconds}) : std::nullopt};
   }
 
-  void step_until_done(PlanBounds& bounds, const Plan& first) {
+  void step_until_done(PlanBounds& bounds, NextPlan next) {
     Measurer measurer(request_.model, held_out_, request_.measure);
-    std::optional<Plan> plan = first;
-    for (int i = 0; i < request_.most_steps && plan && !was_tried(*plan); ++i, plan = next_plan(bounds)) {
-      const bool probe = !find_plan(result_.analysis.choices, bounds.bounds());
+    for (int i = 0; i < request_.most_steps; ++i, next = next_plan(bounds)) {
+      const auto& plan = next.plan;
+      if (!plan || was_tried(*plan)) break;
       say_(fmt::format("step {}: {}, predicted KL divergence {:.4f}", i + 1,
                        short_bytes(bounds.file_bytes(*plan)), plan->loss));
       OptimizeStep step{*plan, measure(measurer, *plan), {}};
@@ -121,7 +126,7 @@ class Optimizer {
       say_step(result_.steps.back());
       const bool good = result_.steps.back().broken.empty();
       if (good) keep_if_best();
-      if (good && !probe && !bounds.has_room()) break;
+      if (good && next.predicted_good && !bounds.has_room()) break;
     }
     if (picked_) complete(measurer);
   }

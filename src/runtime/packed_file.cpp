@@ -38,15 +38,6 @@ uint64_t packing_hash(const KernelEntry& kernel) {
   return fnv1a(packed);
 }
 
-/// The beginning, middle and end of the tensor's bytes.
-uint64_t sample_hash(const TensorView& tensor) {
-  constexpr size_t kSample = 64;
-  const size_t size = tensor.data.size(), here = std::min(kSample, size);
-  uint64_t hash = fnv1a(tensor.data.first(here));
-  hash = fnv1a(tensor.data.subspan((size - here) / 2, here), hash);
-  return fnv1a(tensor.data.last(here), hash);
-}
-
 std::string source_lines(const Checkpoint& checkpoint) {
   std::string lines;
   for (const std::string& source : source_stamps(checkpoint)) lines += "source " + source + "\n";
