@@ -140,14 +140,15 @@ def test_text_that_the_model_wrote_is_kept(run, faulty, tmp_path, name):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_a_signal_keeps_what_is_done(nibble_bin, nibble, model, text, tmp_path, number):
+def test_a_signal_keeps_what_is_done(nibble_bin, nibble, model, text, fault_library, tmp_path, number):
     def arguments(out):
         return ["quantize", model, "-o", out, "--type", "q4_0", "--method", "autoround", "--steps", 300,
                 "--calibration", text, *SMALL]
 
     reference, out = tmp_path / "reference.gguf", tmp_path / "out.gguf"
     nibble(*arguments(reference))
-    process = subprocess.Popen([nibble_bin, *map(str, arguments(out))], stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen([nibble_bin, *map(str, arguments(out))], stderr=subprocess.PIPE, text=True,
+                               env={**os.environ, "LD_PRELOAD": str(fault_library), "FAULT": "hold:.partial.state"})
     state = out.with_name("out.gguf.partial.state")
     while not state.exists() and process.poll() is None:
         time.sleep(0.01)

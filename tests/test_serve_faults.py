@@ -12,14 +12,15 @@ import tiny_model
 from serve_process import Server, post, read_all
 
 LONG = {"messages": [{"role": "user", "content": "x"}], "max_tokens": 100000, "temperature": 0, "logit_bias": {"257": -100}}
+CONTEXT = 16000
 SHORT = {"prompt": "x", "max_tokens": 4, "temperature": 0}
 
 
 @pytest.fixture(scope="module")
 def slow_model(tmp_path_factory):
-    """Large enough that an answer of its whole context takes many seconds."""
+    """Large enough that an answer of its whole context takes longer than a busy machine stalls."""
     path = tmp_path_factory.mktemp("slow") / "slow.gguf"
-    return tiny_model.write(path, context=4000, hidden=512, ffn=1024, layers=4, heads=8, kv_heads=8)
+    return tiny_model.write(path, context=CONTEXT, hidden=512, ffn=1024, layers=4, heads=8, kv_heads=8)
 
 
 @pytest.fixture
@@ -41,23 +42,29 @@ def begin_stream(server):
     return connection, data
 
 
+def wait_until(condition, timeout=60):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_a_client_that_goes_away_frees_its_place(server):
     connection, _ = begin_stream(server)
     assert server.json("GET", "/api/status")["active"] == 1
     connection.close()
-    server.wait_idle(5)
-    lines = [e for e in server.log() if e.get("client_gone")]
-    assert lines and lines[0]["tokens"]["completion_tokens"] < 2000
+    server.wait_idle()
+    gone = lambda: [e for e in server.log() if e.get("client_gone")]
+    wait_until(gone)
+    assert gone()[0]["tokens"]["completion_tokens"] < 2000
 
 
 def test_a_client_that_goes_away_without_a_stream(server):
     connection = server.connect()
     connection.sendall(post("/v1/chat/completions", LONG))
-    end = time.monotonic() + 10
-    while server.json("GET", "/api/status")["active"] == 0 and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: server.json("GET", "/api/status")["active"] > 0)
     connection.close()
-    server.wait_idle(5)
+    server.wait_idle()
 
 
 def test_a_body_that_is_cut(server):
@@ -108,14 +115,10 @@ def test_a_flood_of_headers(server):
 def test_headers_that_come_too_slowly(nibble_bin, slow_model):
     with Server(nibble_bin, slow_model, "--threads", 1, "--timeout", 2) as server:
         with server.connect() as connection:
-            start = time.monotonic()
-            try:
-                for _ in range(100):
+            with pytest.raises(OSError):  # not after a pause: while bytes come
+                for _ in range(80):
                     connection.sendall(b"X")
                     time.sleep(0.1)
-            except OSError:
-                pass
-            assert time.monotonic() - start < 8
         assert server.json("GET", "/health")["status"] == "ok"
 
 
@@ -157,9 +160,7 @@ def test_a_full_queue_says_when_to_come_back(nibble_bin, slow_model):
         connections = [begin_stream(server)[0]]
         waiting = server.connect()
         waiting.sendall(post("/v1/chat/completions", {**LONG, "stream": True}))
-        end = time.monotonic() + 10
-        while server.json("GET", "/api/status")["queued"] == 0 and time.monotonic() < end:
-            time.sleep(0.02)
+        wait_until(lambda: server.json("GET", "/api/status")["queued"] > 0)
         status, headers, body = server.request("POST", "/v1/completions", SHORT)
         assert status == 429 and int(headers["retry-after"]) > 0
         assert json.loads(body)["error"]["type"] == "rate_limit_error"
@@ -184,25 +185,26 @@ def test_many_connections(server):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stopping_lets_answers_finish(nibble_bin, slow_model, number):
-    with Server(nibble_bin, slow_model, "--threads", 1) as server:
+    with Server(nibble_bin, slow_model, "--threads", 1, "--grace", 600) as server:
+        longer, _ = begin_stream(server)  # however long the other one takes, the server does not end before this one
         connection = server.connect()
         connection.sendall(post("/v1/chat/completions", {**LONG, "max_tokens": 300, "stream": True},
                                 extra="Connection: close\r\n"))
         data = connection.recv(4096)
         server.process.send_signal(number)
-        time.sleep(0.2)
-        assert server.request("GET", "/health")[0] == 503
+        wait_until(lambda: server.request("GET", "/health")[0] == 503)
         assert server.json("POST", "/v1/completions", SHORT, expect=503)["error"]["code"] == "shutting_down"
+        longer.close()
         data += read_all(connection)
         assert data.endswith(b"0\r\n\r\n") and b"data: [DONE]" in data and b'"finish_reason":"length"' in data
-        assert server.stop() == 0
+        assert server.process.wait(60) == 0
 
 
 def test_stopping_ends_answers_that_do_not_finish(nibble_bin, slow_model):
     with Server(nibble_bin, slow_model, "--threads", 1, "--grace", 1) as server:
         connection, data = begin_stream(server)
         whole = concurrent.futures.ThreadPoolExecutor().submit(server.request, "POST", "/v1/chat/completions", LONG)
-        time.sleep(0.3)
+        wait_until(lambda: server.json("GET", "/api/status")["active"] == 2)
         server.process.send_signal(signal.SIGTERM)
         data += read_all(connection)
         assert data.endswith(b"0\r\n\r\n") and b'"code":"shutting_down"' in data and b"data: [DONE]" in data
@@ -212,13 +214,12 @@ def test_stopping_ends_answers_that_do_not_finish(nibble_bin, slow_model):
 
 
 def test_a_second_signal_does_not_wait(nibble_bin, slow_model):
-    with Server(nibble_bin, slow_model, "--threads", 1) as server:
-        begin_stream(server)
+    with Server(nibble_bin, slow_model, "--threads", 1, "--grace", 600) as server:
+        stream, _ = begin_stream(server)
         server.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        start = time.monotonic()
-        assert server.stop(signal.SIGTERM) == 0
-        assert time.monotonic() - start < 10
+        wait_until(lambda: server.request("GET", "/health")[0] == 503)
+        assert server.stop(signal.SIGTERM, timeout=60) == 0
+        stream.close()
 
 
 def test_stopping_with_idle_connections(nibble_bin, slow_model):

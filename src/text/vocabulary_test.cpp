@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -75,7 +76,7 @@ const std::string kIdentity = "\x0a\x08identity\x18\x01\x20";
 class TokenizerDirectory : public ::testing::Test {
  protected:
   void SetUp() override {
-    path_ = fs::temp_directory_path() / ::testing::UnitTest::GetInstance()->current_test_info()->name();
+    path_ = fs::temp_directory_path() / ("nibble-tokenizer-" + std::to_string(getpid()));
     fs::create_directories(path_);
   }
   void TearDown() override { fs::remove_all(path_); }

@@ -2,6 +2,7 @@
 //   kill:N    the process is killed at the N-th operation; a write is done by half before
 //   full:N    writes fail from the N-th operation on, as on a full disk
 //   space:N   the disk says that N bytes are left
+//   hold:END  once a file has got a name with this end, the process waits for a signal
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/statvfs.h>
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <string_view>
 
 namespace {
 
@@ -29,6 +31,13 @@ long operation() {
 
 void kill_at(long number) {
   if (number == fault("kill:")) raise(SIGKILL);
+}
+
+void hold_behind(const char* name) {
+  constexpr std::string_view kKind = "hold:";
+  const char* value = std::getenv("FAULT");
+  if (value == nullptr || !std::string_view(value).starts_with(kKind)) return;
+  while (std::string_view(name).ends_with(value + kKind.size())) pause();
 }
 
 template <typename Function>
@@ -64,12 +73,17 @@ int ftruncate(int fd, off_t size) noexcept {
 
 int linkat(int from_fd, const char* from, int to_fd, const char* to, int flags) noexcept {
   kill_at(operation());
-  return next<int(int, const char*, int, const char*, int)>("linkat")(from_fd, from, to_fd, to, flags);
+  const int status =
+      next<int(int, const char*, int, const char*, int)>("linkat")(from_fd, from, to_fd, to, flags);
+  if (status == 0) hold_behind(to);
+  return status;
 }
 
 int rename(const char* from, const char* to) noexcept {
   kill_at(operation());
-  return next<int(const char*, const char*)>("rename")(from, to);
+  const int status = next<int(const char*, const char*)>("rename")(from, to);
+  if (status == 0) hold_behind(to);
+  return status;
 }
 
 int remove(const char* path) noexcept {

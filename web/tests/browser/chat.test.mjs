@@ -8,8 +8,16 @@ usePage();
 const answers = () => page.locator('.message.assistant');
 
 test('an answer streams, and its figures are shown', async () => {
+  // The answer begins when Stop has been seen: a busy machine may look after its end.
+  let begin;
+  const stoppable = new Promise((resolve) => (begin = resolve));
+  await page.route('**/v1/chat/completions', async (route) => {
+    await stoppable;
+    await route.continue();
+  });
   await say(page, 'What is quantization?');
   await page.getByRole('button', {name: 'Stop'}).waitFor();
+  begin();
   await answered(page);
   assert.match(await answers().locator('.facts').innerText(), /tokens · .*tokens\/s · first after/);
   assert.ok((await answers().locator('.markdown').innerText()).length > 0);
@@ -162,6 +170,10 @@ test('errors say what the server said', onlyMock, async () => {
   ]) {
     server.state.fail = kind;
     await say(page, `fail ${kind}`);
+    if (kind === 'cut') {
+      await page.locator('.message[aria-busy=true]').getByText('half-precision').waitFor();
+      server.state.seen = true;
+    }
     await page.getByRole('alert').getByText(text).last().waitFor();
     await answered(page);
   }

@@ -30,8 +30,10 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     requests: [],
     /** Set by a test: the next chat request fails in this way: 'status' | 'midway' | 'cut'. */
     fail: null,
-    /** Set by a test: jobs do not end until it is taken back, so that there is time to cancel them. */
-    hold: false,
+    /** Set by a test with 'cut': the answer has been seen, and may break. */
+    seen: false,
+    /** Set by a test: jobs wait behind this one of their 20 steps until it is taken back, so that there is time to look. */
+    lastStep: Infinity,
   };
 
   const json = (response, status, body) => {
@@ -88,12 +90,17 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
           response.end();
         }
         if (k === 4 && fail === 'cut') {
-          // A slow browser has read the beginning by then: to it an answer breaks, not a request.
-          await sleep(400);
+          // The browser has read the beginning by then: to it an answer breaks, not a request.
+          while (!state.seen && !gone) {
+            piece(0, {content: ' '}); // the page draws what has come when more comes
+            await sleep(20);
+          }
           response.destroy();
         }
         await sleep(28 / speed);
       }
+      // A long answer ends when it is stopped, however long the test takes.
+      while (!gone && /long/.test(body.messages.at(-1).content)) await sleep(20);
     }
     state.active--;
     if (gone) return;
@@ -127,7 +134,10 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     const run = Symbol(job.id);
     runs.set(job.id, run);
     await sleep(300 / speed);
+    const waits = (step) => step > state.lastStep && runs.get(job.id) === run;
     for (let i = 0; i <= 20 && runs.get(job.id) === run; ++i) {
+      while (waits(i)) await sleep(20);
+      if (runs.get(job.id) !== run) return;
       Object.assign(job, {
         state: 'running',
         progress: i < 2 ? null : i / 20,
@@ -137,7 +147,6 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
       changed(job);
       await sleep(250 / speed);
     }
-    while (state.hold && runs.get(job.id) === run) await sleep(20);
     if (runs.get(job.id) !== run) return;
     Object.assign(job, {state: 'done', progress: 1, message: '', eta_s: 0});
     const base = state.models.find((m) => m.id === job.model);
