@@ -4,7 +4,8 @@
     python3 bench/review/run.py --work build/review [--chunks 20] [--limit 500] [--only gptq]
 
 The original is SmolLM2-135M-Instruct with its weights as float32. Figures are kept in WORK/results.json as they are
-measured, and a second run goes on where the first one stopped; files that are measured are deleted.
+measured, and a second run goes on where the first one stopped; files that are measured are deleted. The page is
+written when all cases are measured; until then the table of those that are is printed.
 """
 
 import argparse
@@ -180,6 +181,9 @@ def write_page(page, text):
 def main():
     options = parse_arguments()
     results = Review(options).all()
+    if len(results) <= len(CASES):
+        print(f"{table(results, options)}\n\n{options.page} is left as it is: not all cases are measured")
+        return
     write_page(options.page, table(results, options))
     print(f"written into {options.page}")
 
