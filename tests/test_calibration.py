@@ -180,7 +180,8 @@ def test_bad_text_is_told(nibble, model, tmp_path, name, content, message):
     (["--method", "learned-scales"], "rtn chooses those of Q4_0 so already: leave --method out"),
     (["--method", "learned-scales", "--type", "nf4", "--calibration", "self"], "or weight it with --imatrix"),
     (["--method", "awq", "--alpha", "0.5"], "--alpha belongs to --method smoothquant, not to awq"),
-    (["--method", "smoothquant", "--type", "int8", "--alpha", "1.5"], "--alpha")])
+    (["--method", "smoothquant", "--type", "int8", "--alpha", "1.5"], "--alpha"),
+    (["--method", "smoothquant", "--type", "int8", "--alpha", "nan"], "--alpha")])
 def test_wrong_usage_names_the_remedy(nibble, model, tmp_path, flags, message):
     kind = [] if "--type" in flags else ["--type", "q4_0"]
     result = nibble("quantize", model, "-o", tmp_path / "o.gguf", *kind, *flags, "--quiet", check=False)

@@ -109,6 +109,7 @@ def test_a_plan_that_comes_again_ends_the_search_with_its_proof(optimize):
     (["--max-size", "-5"], "--max-size -5: write a size"), (["--max-memory", "-1GB"], "--max-memory -1GB"),
     (["--max-size", "4XB"], "4XB"), (["--max-size", "1MB", "--context", 99999], "--context 99999"),
     (["--max-size", "1MB", "-o", "/dev/full"], "not a regular file"), (["--min-speed", 0], "--min-speed"),
+    (["--min-speed", "nan"], "--min-speed"),
 ])
 def test_wrong_bounds_are_told_before_the_work(nibble, model, data, tmp_path, flags, told):
     output = [] if "-o" in flags else ["-o", tmp_path / "out.gguf"]

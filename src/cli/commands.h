@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <cstdint>
@@ -49,6 +51,16 @@ CLI::App* add_command(CLI::App& app, const std::string& name, const std::string&
 /// For counts: CLI11's own PositiveNumber names a bound of three hundred digits.
 inline CLI::Validator at_least_one() {
   return CLI::Range(uint32_t{1}, uint32_t{1} << 30);
+}
+
+/// For real numbers: CLI11's own Range takes NaN.
+inline CLI::Validator real_between(double low, double high) {
+  const auto check = [low, high](std::string& text) {
+    double value = 0;
+    const bool within = CLI::detail::lexical_cast(text, value) && value >= low && value <= high;
+    return within ? std::string() : fmt::format("Value {} not in range [{} - {}]", text, low, high);
+  };
+  return {check, fmt::format("FLOAT in [{} - {}]", low, high)};
 }
 
 /// For seeds: CLI11 takes -1 for the largest number there is.

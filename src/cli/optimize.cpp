@@ -243,7 +243,7 @@ void add_bounds(CLI::App& command, const std::shared_ptr<OptimizeFlags>& options
           "What --max-loss bounds: ppl (growth of the perplexity), kld (KL divergence), arc (questions lost)")
       ->check(CLI::IsMember({"kld", "ppl", "arc"}));
   command.add_option("--min-speed", options->min_speed, "Decode at least so many tokens a second here")
-      ->check(CLI::Range(1e-3, 1e6));
+      ->check(real_between(1e-3, 1e6));
 }
 
 }  // namespace

@@ -352,7 +352,7 @@ void add_method_options(CLI::App& command, QuantizeFlags& options) {
       .add_option("--alpha", options.alpha,
                   fmt::format("smoothquant: how much of the outliers goes to the weights, 0 to 1; default {}",
                               SmoothQuantOptions().alpha))
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(real_between(0, 1));
   command
       .add_option("--imatrix", options.imatrix,
                   "Weight the errors of rtn and learned-scales with an importance matrix: 'nibble imatrix' "

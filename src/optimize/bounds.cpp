@@ -23,6 +23,15 @@ uint64_t less(uint64_t a, uint64_t b) {
   return a > b ? a - b : 0;
 }
 
+/// As short_bytes(), but rounded up: a bound that is taken as it is printed works.
+std::string enough_bytes(uint64_t bytes) {
+  const uint64_t step = bytes < 1'000'000       ? 100
+                        : bytes < 100'000'000   ? 100'000
+                        : bytes < 1'000'000'000 ? 1'000'000
+                                                : 10'000'000;
+  return short_bytes((bytes + step - 1) / step * step);
+}
+
 }  // namespace
 
 PlanBounds::PlanBounds(const OptimizeRequest& request, uint64_t rest_bytes, uint64_t rest_memory)
@@ -106,9 +115,9 @@ std::string PlanBounds::explain(const Choices& choices) const {
     // The smallest: without a bound of loss, of any loss.
     constexpr double kAny = std::numeric_limits<double>::infinity();
     const auto plan = find_plan(choices, {{}, all.loss.value_or(kAny), all.seconds});
-    if (plan && request_.max_size) nearest.push_back("--max-size " + short_bytes(file_bytes(*plan)));
+    if (plan && request_.max_size) nearest.push_back("--max-size " + enough_bytes(file_bytes(*plan)));
     if (plan && request_.max_memory) {
-      nearest.push_back("--max-memory " + short_bytes(plan->bytes + rest_memory_));
+      nearest.push_back("--max-memory " + enough_bytes(plan->bytes + rest_memory_));
     }
   }
   if (all.loss) {

@@ -91,6 +91,8 @@ TEST(PlanBounds, ExplainsWhatIsInTheWay) {
   request.max_size = 100;
   request.max_loss = {};
   EXPECT_THAT(PlanBounds(request, 500, 7000).explain(two_matrices()), HasSubstr("--max-size 20.5 kB"));
+  // Rounded up: what is printed works.
+  EXPECT_THAT(PlanBounds(request, 520, 7000).explain(two_matrices()), HasSubstr("--max-size 20.6 kB"));
 }
 
 TEST(PlanBounds, BoundsThatBreakAgainAndAgainAreAimedAtMoreBoldly) {
