@@ -134,9 +134,8 @@ export async function startMock({port = 0, key = '', dist, speed = 1} = {}) {
     const run = Symbol(job.id);
     runs.set(job.id, run);
     await sleep(300 / speed);
-    const waits = (step) => step > state.lastStep && runs.get(job.id) === run;
     for (let i = 0; i <= 20 && runs.get(job.id) === run; ++i) {
-      while (waits(i)) await sleep(20);
+      while (i > state.lastStep && runs.get(job.id) === run) await sleep(20);
       if (runs.get(job.id) !== run) return;
       Object.assign(job, {
         state: 'running',
